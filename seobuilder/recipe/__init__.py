@@ -1,0 +1,1 @@
+"""The recipe language: reading, diagnostics, patterns, formulas and specs. No torch."""

@@ -1,0 +1,133 @@
+"""The one way in: a path, a shipped recipe's name or bytes, to a checked recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seobuilder.errors import EnvironmentProblem, RecipeError
+from seobuilder.recipe.compose import compose
+from seobuilder.recipe.composition import UsedPreset
+from seobuilder.recipe.diagnostics import Diagnostic, Mark, suggest
+from seobuilder.recipe.document import Mapping, plain
+from seobuilder.recipe.files import NO_FILES, Files
+from seobuilder.recipe.given import check_given
+from seobuilder.recipe.presets import expand_presets
+from seobuilder.recipe.references import check_references
+from seobuilder.recipe.shipped import recipe_names, recipe_path
+from seobuilder.recipe.spec import Recipe
+from seobuilder.recipe.validate import mark_of, validate
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A checked recipe, where it came from, and where each of its values stands.
+
+    `presets` tells which preset a rule's mark belongs to; `source` is the file as it was written;
+    `given` says where the caller has files that the recipe names.
+    """
+
+    recipe: Recipe
+    document: Mapping
+    file: str
+    folder: Path
+    source: bytes
+    sources: dict[str, tuple[str, ...]]
+    presets: dict[Mark, str]
+    used_presets: tuple[UsedPreset, ...] = ()
+    given: Files = field(default_factory=dict)
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The resolved recipe as plain data: `extends`, `--set` and presets are worked in."""
+        data = plain(self.document)
+        assert isinstance(data, dict)
+        return data
+
+    def mark(self, *path: str | int, key: bool = False) -> Mark:
+        """Where the value at a path of the resolved document, or its key, stands."""
+        return mark_of(self.document, path, key=key)
+
+    def fail(self, problems: Iterable[Diagnostic]) -> RecipeError:
+        """An error that shows these problems in the recipe's own lines."""
+        return RecipeError(tuple(problems), self.sources)
+
+
+def load_recipe(
+    source: str | Path, overrides: Iterable[str] = (), files: Files = NO_FILES
+) -> LoadedRecipe:
+    """Read and check a recipe.
+
+    Args:
+        source: a path, or the name of a shipped recipe.
+        overrides: changes in the form `path.to.key=value`.
+        files: where tokenizers and weights are, by the names that the recipe has for them; others
+            are looked for in the recipe's folder.
+
+    Raises:
+        RecipeError: everything that is wrong with it, with positions.
+        EnvironmentProblem: the file can't be read.
+    """
+    path = find_recipe(source)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EnvironmentProblem(f"can't read {source}: {error.strerror or error}") from None
+    file = str(path) if path == Path(source) else path.name
+    return parse_recipe(data, file, path.parent, overrides, files)
+
+
+def find_recipe(source: str | Path) -> Path:
+    """The path that `source` names: a file, or a shipped recipe when it is a bare name.
+
+    Raises:
+        EnvironmentProblem: there is no such file or shipped recipe.
+    """
+    path = Path(source)
+    if os.path.isfile(source):  # which takes any text, unlike Path.is_file
+        return path
+    if str(source) in recipe_names():
+        return recipe_path(str(source))
+    if os.path.isdir(source):
+        raise EnvironmentProblem(f"{source} is a folder; a recipe is a YAML file")
+    guess = suggest(path.stem, recipe_names())
+    hint = f"; did you mean the shipped recipe {guess}?" if guess else ""
+    raise EnvironmentProblem(f"there is no recipe {source}{hint}")
+
+
+def parse_recipe(
+    data: bytes,
+    file: str,
+    folder: Path,
+    overrides: Iterable[str] = (),
+    files: Files = NO_FILES,
+) -> LoadedRecipe:
+    """Check a recipe's bytes; `file` is the name in diagnostics, `folder` where its paths start.
+
+    Raises:
+        RecipeError: everything that is wrong with it, with positions.
+    """
+    given = dict(files)
+    composition = compose(data, file, folder, overrides, given)
+    recipe, structure = validate(composition.document)
+    problems = [*composition.problems, *structure, *check_references(composition.document)]
+    if recipe and not problems and expand_presets(composition):
+        recipe, problems = validate(composition.document)
+    if recipe and not problems:
+        problems = check_given(recipe, given, composition.sources)
+    if problems or recipe is None:
+        raise RecipeError(tuple(problems), composition.sources)
+    return LoadedRecipe(
+        recipe,
+        composition.document,
+        file,
+        folder,
+        data,
+        composition.sources,
+        composition.presets,
+        tuple(composition.used_presets),
+        given,
+    )

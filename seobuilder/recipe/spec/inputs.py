@@ -1,0 +1,81 @@
+"""Kinds of input: what a model is given."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from seobuilder.recipe.spec.base import Distinct, Items, RelativePath, Spec, Text, Width
+
+
+class TokensInput(Spec):
+    """Text, cut into subword ids. Read as a sequence of at most `max_length` tokens."""
+
+    kind: Literal["tokens"]
+    vocab_size: int = Field(
+        ge=2, le=2**24, description="rows of the embedding table, and the most the tokenizer learns"
+    )
+    max_length: int = Field(ge=1, le=2**20, description="longer texts are cut to this many tokens")
+    tokenizer: RelativePath | None = Field(
+        None, description="a tokenizer.json; without it one is trained on the recipe's data"
+    )
+    lowercase: bool = Field(False, description="fold the text to lower case before it is cut")
+    padding_id: int = Field(0, ge=0, description="the id that fills short rows and is masked out")
+
+    @model_validator(mode="after")
+    def _a_given_tokenizer_folds_itself(self) -> TokensInput:
+        if self.tokenizer is not None and self.lowercase:
+            raise PydanticCustomError(
+                "combination",
+                "a given tokenizer decides about case itself; `lowercase` is for a trained one",
+                {"key": "lowercase"},
+            )
+        return self
+
+
+class FeaturesInput(Spec):
+    """A row of numbers."""
+
+    kind: Literal["features"]
+    size: Width = Field(description="how many numbers a row has")
+    scale: Literal["standard", "log1p", "none"] = Field(
+        "none",
+        description="standard: subtract the mean and divide by the standard deviation of the "
+        "training split; log1p: the same after sign(x) * log(1 + |x|)",
+    )
+    missing: Literal["error", "mean", "zero"] = Field(
+        "error", description="what stands in for an empty cell"
+    )
+
+
+class CategoryInput(Spec):
+    """One of a few known values, such as a device or a country. Id 0 is any other value."""
+
+    kind: Literal["category"]
+    values: Annotated[Items[Text], Distinct] = Field(
+        min_length=1, max_length=100_000, description="their order gives ids from 1"
+    )
+
+
+class ImageInput(Spec):
+    """A picture of a fixed size, as numbers from 0 to 1."""
+
+    kind: Literal["image"]
+    channels: int = Field(ge=1, le=1024, description="1 for grey, 3 for RGB, 4 for RGBA")
+    height: int = Field(ge=1, le=16384, description="pixels")
+    width: int = Field(ge=1, le=16384, description="pixels")
+
+
+class EmbeddingInput(Spec):
+    """A vector that was computed elsewhere."""
+
+    kind: Literal["embedding"]
+    size: Width = Field(description="how many numbers it has")
+
+
+InputSpec = Annotated[
+    TokensInput | FeaturesInput | CategoryInput | ImageInput | EmbeddingInput,
+    Field(discriminator="kind"),
+]
