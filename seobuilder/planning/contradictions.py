@@ -1,0 +1,278 @@
+"""Norms and initialization that contradict each other, each decided in the plan.
+
+One function a check, and one table of them at the end. All point at the rule under `normalization`
+that is one side; the message names the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import isclose, sqrt
+from typing import NamedTuple
+
+from seobuilder.planning import distributions as draws
+from seobuilder.planning.blocks import Block, Blocks, first_block, has, last_block, opening_norm
+from seobuilder.planning.model import Assignment, Parameter, Plan, RuleReference
+from seobuilder.planning.placement import Normalizer
+from seobuilder.planning.rules import listed, rule_problem
+from seobuilder.recipe.diagnostics import Diagnostic, Severity, alike_as_one
+from seobuilder.recipe.formulas import Formula
+from seobuilder.recipe.load import LoadedRecipe
+
+BETA_LAYERS = ("value", "output", "up", "gate", "down")
+"""Layers that DeepNorm's beta scales (Wang et al. 2022, arXiv:2203.00555, figure 2)."""
+
+TOLERANCE = 0.25
+"""Relative error up to which a weight's std passes for beta times Xavier's.
+
+So much lies between Xavier's and that of an orthogonal matrix with the same gain.
+"""
+
+
+class Contradiction(NamedTuple):
+    """The rule under `normalization` to point at, its key, and what to say."""
+
+    rule: int
+    key: str
+    message: str
+    help: str
+
+
+@dataclass(frozen=True)
+class _Facts:
+    loaded: LoadedRecipe
+    blocks: Blocks
+
+    def is_scaled_by_depth(self, assignment: Assignment) -> bool:
+        """Whether a number of the rule that decided a parameter is a formula over `depth`."""
+        rule = self.loaded.recipe.initialization[assignment.rule.index]
+        values = (getattr(rule, key) for key in type(rule).model_fields)
+        return any(isinstance(value, Formula) and "depth" in value.variables for value in values)
+
+
+def contradictions(loaded: LoadedRecipe, plan: Plan, normalizer: Normalizer) -> list[Diagnostic]:
+    """P510 to P518: what two parts of a recipe say of its norms, and can't both mean.
+
+    An error where the model can't be meant, a warning where it can be built.
+    """
+    facts = _Facts(loaded, Blocks(plan, normalizer.norms, normalizer.winners))
+    found = []
+    for code, check in CHECKS.items():
+        for rule, key, message, help in dict.fromkeys(check(facts)):
+            problem = rule_problem(loaded, "normalization", rule, code, message, key, help)
+            severity: Severity = "error" if code in ERRORS else "warning"
+            found.append(replace(problem, severity=severity))
+    return alike_as_one(found)
+
+
+def _skip_that_is_not_there(facts: _Facts) -> Iterator[Contradiction]:
+    for block in facts.blocks.normed.values():
+        if block.sites and block.sites.deep_skip and block.node.settings["skip_scale"] == 0:
+            mark = facts.loaded.mark("modules", block.module, "residual")
+            yield Contradiction(
+                block.rule,
+                "placement",
+                f"placement {block.norm.placement} multiplies the skip path, and "
+                f"`{block.module}` has none, by `residual: none` in {mark.file}:{mark.line}",
+                "`residual: plain`, or another placement",
+            )
+
+
+def _stack_without_its_final_norm(facts: _Facts) -> Iterator[Contradiction]:
+    """What a stack of unnormalized sums gives, unless each reader begins with a norm."""
+    for module in facts.blocks.plan.root.children:
+        block = facts.blocks.normed.get(last_block(module)[0])
+        if block is None or block.sites is None or not block.sites.final:
+            continue
+        readers = [reader for read, reader in facts.blocks.edges if read is module]
+        if has(module, "final_norm") or (readers and all(map(opening_norm, readers))):
+            continue
+        yield Contradiction(
+            block.rule,
+            "final",
+            f"placement {block.norm.placement} lets the sum of the branches grow with every "
+            f"block, and `final: false` hands it on from `{module.name}` without a norm",
+            "delete `final: false`",
+        )
+
+
+def _two_norms_in_a_row(facts: _Facts) -> Iterator[Contradiction]:
+    ways_out = {
+        "final_norm": ("final", "delete `final`"),
+        "input_norm": ("embedding", "`embedding: false` leaves out the second"),
+        "attention_input_norm": ("placement", "leave one of them out"),
+    }
+    for first, second, block in facts.blocks.norms_in_a_row():
+        key, help = ways_out[second.rpartition(".")[2]]
+        message = f"`{second}` normalizes again what `{first}` gives, with nothing between"
+        yield Contradiction(block.rule, key, message, help)
+
+
+def _zero_branch_beside_a_norm(facts: _Facts) -> Iterator[Contradiction]:
+    def is_zero(parameter: Parameter, assignment: Assignment) -> bool:
+        return parameter.role in (
+            "residual_out",
+            "residual_scale",
+        ) and assignment.distribution.moments(parameter.shape) == (0.0, 0.0)
+
+    for block, rule, names in _blocks_and_rules(facts, is_zero):
+        yield Contradiction(
+            block.rule,
+            "placement",
+            f"{_named(rule)} draws zeros for {listed(names)}, so that branches begin at zero, as "
+            f"Fixup and ReZero have them in the place of norms, and {block.norm.method} stands "
+            "beside them",
+            "`method: none` for these blocks, or other draws than zeros",
+        )
+
+
+def _deepnorm_without_its_beta(facts: _Facts) -> Iterator[Contradiction]:
+    def lacks_beta(parameter: Parameter, assignment: Assignment) -> bool:
+        layer, _, kind = parameter.name.rpartition(".")
+        if layer.rpartition(".")[2] not in BETA_LAYERS or kind != "weight":
+            return False
+        if isinstance(assignment.distribution, draws.Pretrained):
+            return False
+        moments = assignment.distribution.moments(parameter.shape)
+        if moments is None:
+            return True
+        return moments[1] > 0 and not isclose(moments[1], _beta_std(parameter), rel_tol=TOLERANCE)
+
+    for block, rule, names in _blocks_and_rules(facts, lacks_beta):
+        if block.sites and block.sites.deep_skip:
+            yield Contradiction(
+                block.rule,
+                "placement",
+                f"placement {block.norm.placement} goes with weights of (8 * depth) ** -0.25 "
+                f"times Xavier's, and {_named(rule)} draws others for {listed(names)}",
+                "`- {preset: deepnorm}` under `initialization` draws them so",
+            )
+
+
+def _beta_std(parameter: Parameter) -> float:
+    """(8 depth)^(-1/4) sqrt(1 / fan_avg): figure 2 of the paper, for an encoder."""
+    assert parameter.fans is not None
+    beta: float = (8 * parameter.variables["depth"]) ** -0.25
+    return beta / sqrt(parameter.fans.fan_avg)
+
+
+def _depth_scaling_undone(facts: _Facts) -> Iterator[Contradiction]:
+    def is_scaled(parameter: Parameter, assignment: Assignment) -> bool:
+        return parameter.role == "residual_out" and facts.is_scaled_by_depth(assignment)
+
+    for block, rule, names in _blocks_and_rules(facts, is_scaled):
+        if block.sites is None or block.sites.deep_skip or block.sites.branch == ("input",):
+            continue
+        undone = (
+            "which the norm after each branch divides out"
+            if "output" in block.sites.branch
+            else "and the norm after each sum keeps its size at any depth"
+        )
+        yield Contradiction(
+            block.rule,
+            "placement",
+            f"{_named(rule)} scales {listed(names)} by the depth, {undone} "
+            f"(placement {block.norm.placement})",
+            "a rule for residual_out without `depth`, or placement pre",
+        )
+
+
+def _batch_norm_on_tokens(facts: _Facts) -> Iterator[Contradiction]:
+    """In the first layer; a norm behind attention or a recurrent cell sees more than a token."""
+    for read, reader in facts.blocks.edges:
+        block = facts.blocks.normed.get(first_block(reader)[0])
+        is_first = reader.kind == "stack" or opening_norm(reader)
+        if (
+            block
+            and is_first
+            and read.kind == "token_embedding"
+            and block.norm.method == "batch_norm"
+        ):
+            yield Contradiction(
+                block.rule,
+                "method",
+                f"batch_norm in `{block.name}`, the first layer on the tokens of `{read.name}`, "
+                "takes the statistics of the words that a batch happens to hold",
+                "layer_norm or rms_norm, which take each position by itself",
+            )
+
+
+def _dropout_before_batch_norm(facts: _Facts) -> Iterator[Contradiction]:
+    """Li et al. 2018, arXiv:1801.05134: dropout changes the variance that batch norm learns."""
+    for first, second in facts.blocks.behind_dropout():
+        block = facts.blocks.normed.get(second)
+        if block and block.norm.method == "batch_norm":
+            yield Contradiction(
+                block.rule,
+                "method",
+                f"batch_norm in `{block.name}` learns the variance of what `{first}` gives under "
+                "dropout, which has another one in evaluation",
+                f"no dropout in `{first.partition('.')[0]}`, or layer_norm",
+            )
+
+
+def _gain_under_spectral_norm(facts: _Facts) -> Iterator[Contradiction]:
+    found: dict[tuple[int, int], list[Assignment]] = {}
+    for assignment in facts.blocks.plan.assignments:
+        norm = assignment.reparametrization
+        if norm is None or norm.method != "spectral_norm":
+            continue
+        if _has_a_gain(assignment) or facts.is_scaled_by_depth(assignment):
+            found.setdefault((norm.rule.index, assignment.rule.index), []).append(assignment)
+    for (index, _), assignments in found.items():
+        first = assignments[0]
+        what = f"gain of {first.gain:g}" if _has_a_gain(first) else "scale by the depth"
+        names = listed([assignment.parameter.name for assignment in assignments])
+        yield Contradiction(
+            index,
+            "method",
+            f"spectral_norm divides {names} by the largest singular value, and with it the {what} "
+            f"that {_named(first.rule)} gives",
+            "delete the factor there, or exclude these weights here",
+        )
+
+
+def _has_a_gain(assignment: Assignment) -> bool:
+    is_orthogonal = isinstance(
+        assignment.distribution, draws.Orthogonal | draws.DeltaOrthogonal | draws.Identity
+    )
+    return is_orthogonal and assignment.gain != 1
+
+
+def _blocks_and_rules(
+    facts: _Facts, concerns: Callable[[Parameter, Assignment], bool]
+) -> Iterator[tuple[Block, RuleReference, list[str]]]:
+    """For each two rules, one that gives norms and one that draws: a block, and what is drawn."""
+    found: dict[tuple[int, int], tuple[Block, RuleReference, list[str]]] = {}
+    for block in facts.blocks.normed.values():
+        if block.sites is None:
+            continue
+        for parameter, assignment in facts.blocks.drawn(block.node):
+            if concerns(parameter, assignment):
+                key = block.rule, assignment.rule.index
+                found.setdefault(key, (block, assignment.rule, []))[2].append(parameter.name)
+    yield from found.values()
+
+
+def _named(rule: RuleReference) -> str:
+    """A rule in a sentence: its line, or the preset that it came with."""
+    if rule.preset:
+        return f"the preset {rule.preset}"
+    return f"{rule.mark.file}:{rule.mark.line}"
+
+
+CHECKS: dict[str, Callable[[_Facts], Iterator[Contradiction]]] = {
+    "P510": _skip_that_is_not_there,
+    "P511": _stack_without_its_final_norm,
+    "P512": _two_norms_in_a_row,
+    "P513": _zero_branch_beside_a_norm,
+    "P514": _deepnorm_without_its_beta,
+    "P515": _depth_scaling_undone,
+    "P516": _batch_norm_on_tokens,
+    "P517": _dropout_before_batch_norm,
+    "P518": _gain_under_spectral_norm,
+}
+
+ERRORS = frozenset({"P510"})
+"""What can't be meant; all others are warnings."""
