@@ -1,0 +1,111 @@
+"""Blocks of convolutions over sequences and maps.
+
+Axes: B batch, T time, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seobuilder.layers.activation import Activated, Placement
+from seobuilder.layers.masks import zero_padding
+
+
+class ConvBlock(Activated):
+    """Convolutions along a sequence, side by side, then an activation and a norm around it.
+
+    y = dropout(activation(norm([conv_1(x), conv_2(x), ...]))), channels concatenated in the order
+    given; the norm may stand after the activation. Padded positions are zero when the convolutions
+    see them, as the sequence's surroundings are; where a convolution pads less than keeps T, the
+    block adds the rest.
+
+    Shapes: x [B, T, C] and mask [B, T] to [B, T, sum of the convolutions' channels]. The
+    convolutions keep T.
+
+    Raises:
+        ValueError: no convolution is given, or one has a stride, or more padding than keeps T.
+
+    Source: Convolutional Neural Networks for Sentence Classification (Kim 2014, arXiv:1408.5882,
+    equations 2 and 3).
+    """
+
+    def __init__(
+        self,
+        activation: str,
+        norm: nn.Module | None = None,
+        placement: Placement = "before_activation",
+        dropout: float = 0.0,
+        **convs: nn.Module,
+    ) -> None:
+        """Take the activation's name, the norm, dropout's probability, and named convolutions."""
+        super().__init__(activation, norm, placement, dropout)
+        if not convs:
+            raise ValueError("a convolution block needs a convolution")
+        for name, conv in convs.items():
+            if not _keeps_length(conv):
+                raise ValueError(f"convolution {name!r} has a stride or too much padding")
+            self.add_module(name, conv)
+        self._conv_names = tuple(convs)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Send `x` through the block."""
+        channels_first = zero_padding(x, mask).transpose(1, 2)
+        found = [_convolve(self.get_submodule(name), channels_first) for name in self._conv_names]
+        y = (found[0] if len(found) == 1 else torch.cat(found, dim=1)).transpose(1, 2)
+        activated: Tensor = self.dropout(self._activate(y, mask))
+        return activated
+
+
+class Conv2dBlock(Activated):
+    """A convolution over a map, an activation, a norm around it, and max-pooling.
+
+    y = dropout(pool(activation(norm(conv(x))))); the norm may stand after the activation.
+
+    Shapes: [B, C, H, W] to [B, C', H' // pool, W' // pool], where H' and W' are the convolution's.
+
+    Source: Very Deep Convolutional Networks for Large-Scale Image Recognition (Simonyan and
+    Zisserman 2014, arXiv:1409.1556, section 2.1).
+    """
+
+    def __init__(
+        self,
+        conv: nn.Module,
+        activation: str,
+        norm: nn.Module | None = None,
+        placement: Placement = "before_activation",
+        dropout: float = 0.0,
+        pool: int = 1,
+    ) -> None:
+        """Take the convolution and what follows; `pool` is max-pooling's factor, 1 for none."""
+        super().__init__(activation, norm, placement, dropout)
+        self.conv = conv
+        self.pool = pool
+
+    def forward(self, x: Tensor, mask: None = None) -> Tensor:
+        """Send `x` through the block; maps have no mask."""
+        y = self._activate(self.conv(x), mask)
+        if self.pool > 1:
+            y = F.max_pool2d(y, self.pool)
+        dropped: Tensor = self.dropout(y)
+        return dropped
+
+
+def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
+    """`conv` over x [B, C, T] with what it lacks of "same" padding, the odd zero at the end."""
+    missing = _missing_padding(conv)
+    found: Tensor = conv(F.pad(x, (missing // 2, missing - missing // 2)) if missing else x)
+    return found
+
+
+def _missing_padding(conv: nn.Module) -> int:
+    """Zeros that "same" padding needs beyond the convolution's own, negative if it has too many."""
+    assert isinstance(conv, nn.Conv1d)
+    if isinstance(conv.padding, str):
+        return 0 if conv.padding == "same" else -1
+    return conv.dilation[0] * (conv.kernel_size[0] - 1) - 2 * conv.padding[0]
+
+
+def _keeps_length(conv: nn.Module) -> bool:
+    return isinstance(conv, nn.Conv1d) and conv.stride == (1,) and _missing_padding(conv) >= 0

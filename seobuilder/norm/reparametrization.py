@@ -1,0 +1,150 @@
+"""Weight norm and spectral norm: a weight stored in another form, and computed from it on use.
+
+    weight_norm      W = g V / ||V||     Salimans and Kingma 2016, arXiv:1602.07868, equation 2
+    spectral_norm    W = V / sigma(V)    Miyato et al. 2018, arXiv:1802.05957, equation 8
+
+Both are PyTorch's own, from `torch.nn.utils.parametrizations`. A weight is drawn first and
+reparametrized then, so that weight norm starts from exactly what was drawn.
+
+Weight norm has one g for each index of axis 0: an output, a row of an embedding, an output of a
+gate, or an input channel of a transposed convolution. Spectral norm reads a weight as a matrix
+with a row for each index of that axis, of a transposed convolution of axis 1, the outputs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+from seobuilder.planning.model import Plan
+
+Method = Literal["weight_norm", "spectral_norm"]
+
+TOLERANCE = 0.01
+"""Relative error of the largest singular value that a settled spectral norm may have."""
+
+_MAXIMUM_ITERATIONS = 100_000
+
+_STORED = re.compile(r"(?P<owner>(?:.+\.)?)parametrizations\.(?P<tensor>[^.]+)\.original[01]?")
+
+
+def plain_name(stored: str) -> str:
+    """The name that a parameter has before a reparametrization is attached.
+
+    `facts.0.linear.parametrizations.weight.original0` gives `facts.0.linear.weight`; a name that
+    no reparametrization made is returned as it is.
+    """
+    match = _STORED.fullmatch(stored)
+    return match["owner"] + match["tensor"] if match else stored
+
+
+def attach(
+    module: nn.Module, tensor_name: str, method: Method, settings: Mapping[str, Any]
+) -> None:
+    """Store the weight `tensor_name` of `module` in the form of `method`.
+
+    Args:
+        module: the layer that owns the weight; on the meta device only the structure is made.
+        tensor_name: its attribute, such as `weight`.
+        method: weight_norm, with one norm for each index of axis 0, or spectral_norm.
+        settings: for spectral_norm, `iterations` of the power method in each forward pass of
+            training, and `eps`, the floor of the norms that it divides by. weight_norm has none.
+    """
+    if method == "weight_norm":
+        parametrizations.weight_norm(module, tensor_name, **settings)
+        _keep_padding_zero(module, tensor_name)
+        return
+    # PyTorch draws the first singular vectors from its global generator; see `settle`.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        parametrizations.spectral_norm(
+            module,
+            tensor_name,
+            n_power_iterations=settings["iterations"],
+            eps=settings["eps"],
+        )
+
+
+def _keep_padding_zero(module: nn.Module, tensor_name: str) -> None:
+    """Let the zeros of an embedding's padding row be 0 V / ||V||, not 0 / 0."""
+    if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+        stored = module.get_parameter(f"parametrizations.{tensor_name}.original1")
+        with torch.no_grad():
+            stored[module.padding_idx] = 1.0
+
+
+def attach_all(model: nn.Module, plan: Plan) -> None:
+    """Attach every reparametrization of the plan, so that a saved state fits the model."""
+    for assignment in plan.assignments:
+        if assignment.reparametrization is not None:
+            module, tensor_name = locate(model, plain_name(assignment.parameter.stored[0]))
+            chosen = assignment.reparametrization
+            attach(module, tensor_name, chosen.method, chosen.settings)
+
+
+def locate(model: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """The module that owns the parameter of that name, and the parameter's attribute in it."""
+    owner, _, tensor_name = name.rpartition(".")
+    return model.get_submodule(owner), tensor_name
+
+
+def divides_by_zero(weight: Tensor, method: Method, padding_row: int | None = None) -> bool:
+    """Whether the method would divide this weight by a norm of zero.
+
+    Spectral norm does so for a weight of zeros alone, weight norm for any index of axis 0 under
+    which all weights are zero, unless it is the padding row.
+    """
+    if method == "spectral_norm":
+        return not weight.any()
+    alive = weight.flatten(1).any(dim=1)
+    if padding_row is not None:
+        alive[padding_row] = True
+    return not bool(alive.all())
+
+
+def start_size(module: nn.Module, tensor_name: str) -> int:
+    """How many numbers `settle` starts an attached spectral norm from."""
+    return module.get_buffer(f"parametrizations.{tensor_name}.0._v").numel()
+
+
+@torch.no_grad()
+def settle(module: nn.Module, tensor_name: str, start: Tensor) -> None:
+    """Run the power method of an attached spectral norm until its sigma holds to `TOLERANCE`.
+
+    Args:
+        module: the layer, on the CPU.
+        tensor_name: the weight's attribute.
+        start: random start, for example standard normal, of `start_size`: the number of columns of
+            the weight read as a matrix. The same start gives the same vectors.
+    """
+    stored = module.get_submodule(f"parametrizations.{tensor_name}")
+    norm: Any = stored.get_submodule("0")
+    weight = stored.get_parameter("original")
+    matrix = norm._reshape_weight_to_matrix(weight)
+    matrix = matrix.to(torch.promote_types(weight.dtype, torch.float32))
+    # Singular vectors do not depend on scale, and squares of small weights would underflow.
+    matrix = matrix / matrix.abs().max()
+    enough = (1 - TOLERANCE) * _largest_singular_value(matrix)
+
+    v = F.normalize(start.to(matrix.dtype), dim=0)
+    for _ in range(_MAXIMUM_ITERATIONS):
+        u = F.normalize(matrix @ v, dim=0)
+        v = F.normalize(matrix.mT @ u, dim=0)
+        if torch.dot(u, matrix @ v) >= enough:
+            norm._u.copy_(u)
+            norm._v.copy_(v)
+            return
+    raise AssertionError(f"the power method did not settle on {tuple(matrix.shape)}")
+
+
+def _largest_singular_value(matrix: Tensor) -> Tensor:
+    """Exactly, from the smaller of the two Gram matrices."""
+    gram = matrix @ matrix.mT if matrix.shape[0] <= matrix.shape[1] else matrix.mT @ matrix
+    squares: Tensor = torch.linalg.eigvalsh(gram)
+    return squares[-1].sqrt()
