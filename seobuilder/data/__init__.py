@@ -1,0 +1,1 @@
+"""From a recipe's data files to batches of tensors."""

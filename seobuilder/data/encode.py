@@ -1,0 +1,230 @@
+"""Cells to values: every row of a recipe's data, encoded and split, with all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seobuilder.data.cells import (
+    BadCell,
+    category,
+    label,
+    label_set,
+    number,
+    required_number,
+    text,
+    vector,
+)
+from seobuilder.data.images import image_path
+from seobuilder.data.sources import Rows, read_rows
+from seobuilder.data.split import Indices, split_by_share
+from seobuilder.errors import DataError
+from seobuilder.recipe.diagnostics import Diagnostic, quote
+from seobuilder.recipe.spec import Recipe
+from seobuilder.recipe.spec.data import DataSpec, FileSplit, ShareSplit
+from seobuilder.recipe.spec.inputs import InputSpec
+from seobuilder.recipe.spec.outputs import OutputSpec
+
+T = TypeVar("T")
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Rows of data by name of input or output; axis 0 is the row.
+
+    `texts` and `images` (files, read with each batch) hold token and image inputs, `numbers`
+    features and embeddings [N, size] with NaN for a missing number, and categories [N].
+    `targets` holds class indices [N] (-100: unlabelled), regression [N, size] and relevance [N]
+    (NaN: unlabelled), `label_sets` the indices that apply (None: unlabelled).
+    `groups` [N] numbers the queries whose rows are ranked together. `train` and `test` are the
+    rows of either split, ascending.
+    """
+
+    train: Indices
+    test: Indices
+    groups: Indices | None = None
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    images: dict[str, list[Path]] = field(default_factory=dict)
+    numbers: dict[str, Numbers | Indices] = field(default_factory=dict)
+    targets: dict[str, Numbers | Indices] = field(default_factory=dict)
+    label_sets: dict[str, list[tuple[int, ...] | None]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.train) + len(self.test)
+
+
+def load_examples(recipe: Recipe, folder: Path) -> Examples:
+    """Read, encode and split the data of a recipe that lies in `folder`.
+
+    Raises:
+        DataError: every problem of every file and cell.
+        EnvironmentProblem: a file is there but can't be read, or wants a package.
+    """
+    if recipe.data is None:
+        raise DataError([Diagnostic("D100", "the recipe names no data", path="data")])
+    encoder = _Encoder(read_rows(recipe.data, folder), recipe.data, folder)
+    groups, group_keys = encoder.groups()
+    train, test = encoder.split(recipe.seed, groups, group_keys)
+    examples = Examples(train, test, groups)
+    for name, source in recipe.inputs.items():
+        encoder.add_input(examples, name, source)
+    for name, target in recipe.outputs.items():
+        encoder.add_output(examples, name, target)
+    encoder.raise_problems()
+    return examples
+
+
+class _Encoder:
+    """Reads columns, and collects the problems of all of them."""
+
+    def __init__(self, rows: Rows, data: DataSpec, folder: Path) -> None:
+        self.rows = rows
+        self.data = data
+        self.folder = folder
+        self.problems: list[Diagnostic] = []
+
+    def add_input(self, examples: Examples, name: str, spec: InputSpec) -> None:
+        """Encode the columns of one input."""
+        if spec.kind == "tokens":
+            examples.texts[name] = self.column(name, text, "")
+        elif spec.kind == "category":
+            ids = self.column(name, category(spec.values), 0)
+            examples.numbers[name] = np.array(ids, dtype=np.int64)
+        elif spec.kind == "image":
+            examples.images[name] = self.column(name, image_path(self.folder, spec), Path())
+        elif spec.kind == "features" and spec.missing != "error":
+            examples.numbers[name] = self.vectors(name, spec.size, number)
+        else:
+            examples.numbers[name] = self.vectors(name, spec.size, required_number)
+
+    def add_output(self, examples: Examples, name: str, spec: OutputSpec) -> None:
+        """Encode the columns of one output. An embedding is compared to another: it has none."""
+        if spec.kind == "embedding":
+            if name in self.data.columns:
+                message = f"{quote(name)} is an embedding output, which no column feeds"
+                self.problems.append(Diagnostic("D207", message, path=f"data.columns.{name}"))
+        elif spec.kind == "regression":
+            examples.targets[name] = self.vectors(name, spec.size, number)
+        elif spec.kind == "ranking":
+            examples.targets[name] = np.array(self.column(name, number, 0.0), dtype=np.float64)
+        else:
+            assert not isinstance(spec.labels, str), "label files are read with the recipe"
+            if spec.kind == "multilabel":
+                examples.label_sets[name] = self.column(name, label_set(spec.labels), None)
+            else:
+                indices = self.column(name, label(spec.labels), 0)
+                examples.targets[name] = np.array(indices, dtype=np.int64)
+
+    def column(self, name: str, read: Callable[[object], T], blank: T) -> list[T]:
+        """Values of an input or output that has one column."""
+        columns = self.columns_of(name)
+        if len(columns) > 1:
+            message = f"expected one column, found {len(columns)}"
+            self.problems.append(Diagnostic("D208", message, path=f"data.columns.{name}"))
+            return []
+        return [
+            value
+            for column in columns
+            for value in self.values(column, read, blank, f"data.columns.{name}")
+        ]
+
+    def vectors(self, name: str, size: int, read: Callable[[object], float]) -> Numbers:
+        """Values [N, size] of one column per component, or of one column that holds them all."""
+        columns = self.columns_of(name)
+        path = f"data.columns.{name}"
+        if len(columns) not in (0, 1, size):
+            message = f"expected {size} columns, or one that holds {size} numbers in each cell"
+            self.problems.append(Diagnostic("D208", f"{message}; found {len(columns)}", path=path))
+            return np.empty((0, size))
+        if len(columns) == 1 and size > 1:
+            lists = self.values(columns[0], vector(size, read), [0.0] * size, path)
+            return np.array(list(lists), dtype=np.float64).reshape(-1, size)
+        single = [list(self.values(column, read, 0.0, path)) for column in columns]
+        return np.array(single, dtype=np.float64).T
+
+    def columns_of(self, name: str) -> tuple[str, ...]:
+        """Columns that feed an input or output, none if there is a problem with them."""
+        path = f"data.columns.{name}"
+        columns = self.data.columns.get(name)
+        if columns is None:
+            message = f"no column is named for {quote(name)}"
+            self.problems.append(Diagnostic("D208", message, path=path))
+            return ()
+        columns = (columns,) if isinstance(columns, str) else columns
+        missing = [problem for column in columns for problem in self.rows.lacking(column, path)]
+        self.problems.extend(missing)
+        return () if missing else columns
+
+    def values(self, column: str, read: Callable[[object], T], blank: T, path: str) -> Iterator[T]:
+        """One value for each row; a cell that can't be read is a problem, and `blank`."""
+        for row, cell in enumerate(self.rows.cells(column)):
+            try:
+                yield read(cell)
+            except BadCell as error:
+                table, index = self.rows.find(row)
+                message = f"row {index + 1}, column {quote(column)}: {error}"
+                mark = table.mark(index, column)
+                self.problems.append(Diagnostic(error.code, message, mark, path))
+                yield blank
+
+    def groups(self) -> tuple[Indices | None, list[str]]:
+        """Number of each row's group, and the text that stands for each group.
+
+        Files that are split already often count their queries from 1 again, so there the same
+        text in both of them is two groups.
+        """
+        column = self.data.group
+        if column is None:
+            return None, []
+        missing = list(self.rows.lacking(column, "data.group"))
+        self.problems.extend(missing)
+        if missing:
+            return None, []
+        numbers: dict[tuple[int, str], int] = {}
+        rows = []
+        first_test_row = self.first_test_row()
+        for row, key in enumerate(self.values(column, _group_key, "", "data.group")):
+            part = int(first_test_row is not None and row >= first_test_row)
+            rows.append(numbers.setdefault((part, key), len(numbers)))
+        return np.array(rows, dtype=np.int64), [key for _, key in numbers]
+
+    def first_test_row(self) -> int | None:
+        """Where the test file begins, if the recipe names one."""
+        return len(self.rows.tables[0]) if isinstance(self.data.split, FileSplit) else None
+
+    def split(
+        self, seed: int, groups: Indices | None, group_keys: list[str]
+    ) -> tuple[Indices, Indices]:
+        """Training and test rows."""
+        everything = np.arange(len(self.rows), dtype=np.int64)
+        if isinstance(self.data.split, ShareSplit):
+            try:
+                share = self.data.split.test
+                return split_by_share(len(everything), share, seed, groups, group_keys)
+            except ValueError as error:
+                self.problems.append(Diagnostic("D209", str(error), path="data.split"))
+        first = self.first_test_row()
+        if first is None:
+            return everything, everything[:0]
+        return everything[:first], everything[first:]
+
+    def raise_problems(self) -> None:
+        """Raise all that was collected, with the lines of the files that they point into."""
+        files = {problem.mark.file for problem in self.problems if problem.mark}
+        if self.problems:
+            sources = {t.file: t.source for t in self.rows.tables if t.file in files}
+            raise DataError(self.problems, sources)
+
+
+def _group_key(cell: object) -> str:
+    key = text(cell)
+    if not key:
+        raise BadCell("D205", "the cell is empty, so that the row's group is unknown")
+    return key

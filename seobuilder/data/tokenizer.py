@@ -1,0 +1,188 @@
+"""Tokenizers: trained on the training split, or loaded from a `tokenizer.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Encoding, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from seobuilder.data.encode import Examples
+from seobuilder.data.sources import inside_or_diagnostic
+from seobuilder.data.tables import read_text
+from seobuilder.errors import DataError
+from seobuilder.recipe.diagnostics import Diagnostic, Mark
+from seobuilder.recipe.files import NO_FILES, Files
+from seobuilder.recipe.spec import Recipe
+from seobuilder.recipe.spec.inputs import TokensInput
+
+PADDING = "<pad>"
+SMALLEST_VOCABULARY = 257
+"""Every byte and the padding token: with fewer entries, some texts would lose characters."""
+
+
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, lowercase: bool, path: str = ""
+) -> Tokenizer:
+    """Byte-level byte-pair encoding of at most `vocab_size` entries; `<pad>` has the id 0.
+
+    The same texts give the same tokenizer, byte for byte. Texts are brought to Unicode's NFC form,
+    and to lower case on demand. A pair of tokens is merged if it occurs twice. `path` names the
+    input in diagnostics. Source: Sennrich, Haddow and Birch 2016, "Neural machine translation of
+    rare words with subword units", arXiv:1508.07909; bytes as in Radford et al. 2019.
+
+    Raises:
+        DataError: `vocab_size` has no room for all bytes.
+    """
+    if vocab_size < SMALLEST_VOCABULARY:
+        message = f"a trained tokenizer needs at least {SMALLEST_VOCABULARY} entries: "
+        message += f"256 bytes and {PADDING}; found {vocab_size}"
+        raise DataError([Diagnostic("D303", message, path=path and f"{path}.vocab_size")])
+    tokenizer = Tokenizer(models.BPE())
+    steps: list[Any] = [normalizers.NFC()]
+    if lowercase:
+        steps.append(normalizers.Lowercase())
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,
+        special_tokens=[PADDING],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.enable_padding(pad_id=0, pad_token=PADDING)
+    return _ready(tokenizer)
+
+
+def load_tokenizer(path: Path, vocab_size: int) -> Tokenizer:
+    """The tokenizer in a `tokenizer.json`, whose ids must all be below `vocab_size`.
+
+    How it truncates is dropped: a recipe's `max_length` decides that.
+
+    Raises:
+        DataError: the file is missing, is no tokenizer, or has too many ids.
+        EnvironmentProblem: the file is there but can't be read.
+    """
+    content = read_text(path)
+    try:
+        tokenizer = Tokenizer.from_str(content)
+    except Exception as error:  # the library raises no narrower type
+        raise _problem(path, "D301", f"not a tokenizer: {error}") from None
+    size = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+    if size > vocab_size:
+        message = f"the tokenizer has ids up to {size - 1}, vocab_size {vocab_size} ends before"
+        raise _problem(path, "D302", message)
+    tokenizer.no_truncation()
+    return _ready(tokenizer)
+
+
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Ids of each text, cut to `max_length`, without padding. An empty text has no ids.
+
+    What the tokenizer puts after a text, such as BERT's `[SEP]`, stays when the text is cut.
+    """
+    encodings = tokenizer.encode_batch(list(texts))
+    return [
+        _cut(encoding, max_length) if text else []
+        for text, encoding in zip(texts, encodings, strict=True)
+    ]
+
+
+def _cut(encoding: Encoding, max_length: int) -> list[int]:
+    real = [index for index, is_real in enumerate(encoding.attention_mask) if is_real]
+    ids = [encoding.ids[index] for index in real]
+    if len(ids) <= max_length:
+        return ids
+    added = takewhile(lambda index: encoding.special_tokens_mask[index], reversed(real))
+    end = len(ids) - sum(1 for _ in added)
+    tail = ids[end:][:max_length]
+    return ids[: max_length - len(tail)] + tail
+
+
+def tokenizer_groups(recipe: Recipe) -> dict[str, str]:
+    """File of each token input's tokenizer in the build folder.
+
+    Inputs with equal `vocab_size`, `tokenizer` and `lowercase` share one.
+    """
+    first: dict[tuple[int, str | None, bool], str] = {}
+    owner: dict[str, str] = {}
+    for name, spec in recipe.inputs.items():
+        if spec.kind == "tokens":
+            key = (spec.vocab_size, spec.tokenizer, spec.lowercase)
+            owner[name] = first.setdefault(key, name)
+    if len(first) == 1:
+        return dict.fromkeys(owner, "tokenizer.json")
+    return {name: f"tokenizer.{shared}.json" for name, shared in owner.items()}
+
+
+def prepare_tokenizers(
+    recipe: Recipe, folder: Path, examples: Examples | None, given: Files = NO_FILES
+) -> dict[str, Tokenizer]:
+    """The tokenizer of each token input: loaded where the recipe names a file, else trained.
+
+    One that several inputs share is one object, trained on the training rows of all of them.
+    Without data an input whose recipe names no file has none. `given` says where the caller has
+    files that the recipe names.
+
+    Raises:
+        DataError: a file can't be used, or `vocab_size` is too small to train on.
+    """
+    groups = tokenizer_groups(recipe)
+    ready: dict[str, Tokenizer] = {}
+    for name, file in groups.items():
+        if examples is None and recipe.token_inputs[name].tokenizer is None:
+            continue
+        if file not in ready:
+            members = [member for member in groups if groups[member] == file]
+            ready[file] = _prepare(recipe.inputs, folder, given, examples, name, members)
+    return {name: ready[file] for name, file in groups.items() if file in ready}
+
+
+def _prepare(
+    inputs: Mapping[str, Any],
+    folder: Path,
+    given: Files,
+    examples: Examples | None,
+    name: str,
+    members: list[str],
+) -> Tokenizer:
+    spec: TokensInput = inputs[name]
+    if spec.tokenizer is not None:
+        place = f"inputs.{name}.tokenizer"
+        is_given = spec.tokenizer in given
+        path = (
+            given[spec.tokenizer]
+            if is_given
+            else inside_or_diagnostic(folder, spec.tokenizer, place)
+        )
+        return load_tokenizer(Path(path), spec.vocab_size)
+    assert examples is not None, "there is nothing to train on"
+    problems = [
+        Diagnostic(
+            "D304",
+            f"a trained tokenizer pads with 0, found {inputs[member].padding_id}",
+            path=f"inputs.{member}.padding_id",
+        )
+        for member in members
+        if inputs[member].padding_id != 0
+    ]
+    if problems:
+        raise DataError(problems)
+    texts = (examples.texts[member][row] for member in members for row in examples.train.tolist())
+    return train_tokenizer(texts, spec.vocab_size, spec.lowercase, f"inputs.{name}")
+
+
+def _ready(tokenizer: Tokenizer) -> Tokenizer:
+    # A text that spells out a special token, such as <pad>, is text: it must not be masked out.
+    # The library doesn't keep this in the file.
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _problem(path: Path, code: str, message: str) -> DataError:
+    return DataError([Diagnostic(code, message, Mark(str(path), 1, 1))])
