@@ -1,0 +1,1 @@
+"""Whether the weights that were drawn are the weights that were declared."""

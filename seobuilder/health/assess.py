@@ -1,0 +1,153 @@
+"""A built model and its plan, turned into a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import torch
+from torch import Tensor, nn
+
+from seobuilder.health.checks import Subject, check_duplicates, check_outputs, check_parameter
+from seobuilder.health.statistics import measure
+from seobuilder.planning.gains import MEANING
+from seobuilder.planning.model import Assignment, Plan, RuleReference
+from seobuilder.recipe.diagnostics import Diagnostic, Mark
+from seobuilder.report.model import (
+    BatchRecord,
+    Finding,
+    OutputRecord,
+    ParameterRecord,
+    Report,
+    RuleRecord,
+    Summary,
+    VocabularyRecord,
+)
+
+
+@torch.no_grad()
+def assess(
+    model: nn.Module,
+    plan: Plan,
+    *,
+    outputs: Sequence[OutputRecord] = (),
+    batch: BatchRecord | None = None,
+    vocabulary: Sequence[VocabularyRecord] = (),
+) -> Report:
+    """Measure every parameter of `model`, hold it against `plan`, and report.
+
+    `model` is the module compiled from `plan`, with its weights drawn. `outputs`, `batch` and
+    `vocabulary` are what the caller learned by running data through it. The plan's own warnings
+    are among the findings.
+    """
+    subjects = [_subject(model, assignment) for assignment in plan.assignments]
+    tests = 2 * len(subjects)  # one of the mean and one of the standard deviation
+    stored = {s.record.name: a for s, a in zip(subjects, plan.assignments, strict=True)}
+    findings = [
+        *(_planned(warning) for warning in plan.warnings),
+        *(finding for subject in subjects for finding in check_parameter(subject, tests)),
+        *check_duplicates(subjects, lambda record: drawn_weight(model, stored[record.name])),
+        *check_outputs(outputs),
+    ]
+    return Report(
+        name=plan.name,
+        summary=_summary(plan),
+        parameters=tuple(subject.record for subject in subjects),
+        outputs=tuple(outputs),
+        batch=batch,
+        vocabulary=tuple(vocabulary),
+        findings=tuple(findings),
+    )
+
+
+def drawn_weight(model: nn.Module, assignment: Assignment) -> Tensor:
+    """The tensor that the rule's distribution describes, in its logical shape.
+
+    Under weight norm that is the effective weight. Spectral norm changes the scale on purpose
+    (and its state, when it is read in training mode), so the stored original is the one.
+    """
+    stored = assignment.parameter.stored[0]
+    reparametrization = assignment.reparametrization
+    if reparametrization is not None and reparametrization.method == "weight_norm":
+        owner, _, rest = stored.partition("parametrizations.")
+        effective = getattr(model.get_submodule(owner.removesuffix(".")), rest.split(".")[0])
+        assert isinstance(effective, Tensor)
+        return effective
+    return model.get_parameter(stored)
+
+
+def _subject(model: nn.Module, assignment: Assignment) -> Subject:
+    tensor = drawn_weight(model, assignment)
+    parameter = assignment.parameter
+    assert tuple(tensor.shape) == parameter.shape, f"{parameter.name} has another shape"
+    has_padding = parameter.padding_row is not None
+    return Subject(
+        record=_record(assignment, tensor),
+        distribution=assignment.distribution,
+        resolution=torch.finfo(tensor.dtype).eps,
+        zeroed=tensor[0].numel() if has_padding else 0,
+    )
+
+
+def _record(assignment: Assignment, tensor: Tensor) -> ParameterRecord:
+    parameter = assignment.parameter
+    fans = parameter.fans
+    moments = assignment.distribution.moments(parameter.shape)
+    mean, std = (None, None) if moments is None else moments
+    reparametrization = assignment.reparametrization
+    return ParameterRecord(
+        name=parameter.name,
+        stored=parameter.stored,
+        aliases=parameter.aliases,
+        shape=parameter.shape,
+        role=parameter.role,
+        layer=parameter.layer,
+        method=assignment.method,
+        declared=assignment.distribution.describe(),
+        declared_mean=mean,
+        declared_std=std,
+        measured=measure(tensor),
+        fan_in=None if fans is None else fans.fan_in,
+        fan_out=None if fans is None else fans.fan_out,
+        gain=assignment.gain,
+        gain_convention=MEANING[assignment.convention] if assignment.convention else None,
+        reparametrization=None if reparametrization is None else reparametrization.method,
+        rule=_rule(assignment.rule),
+        losing=tuple(map(_rule, assignment.losing)),
+    )
+
+
+def _summary(plan: Plan) -> Summary:
+    return Summary(
+        parameters=plan.parameter_count,
+        tensors=len(plan.assignments),
+        bytes=plan.parameter_bytes,
+        flops=plan.flops,
+        seed=plan.seed,
+        dtype=plan.dtype,
+        methods_used=dict(sorted(Counter(a.method for a in plan.assignments).items())),
+        normalizations_applied=dict(sorted(plan.normalizations.items())),
+        unnormalized=plan.unnormalized,
+        aliases=sum(len(a.parameter.aliases) for a in plan.assignments),
+    )
+
+
+def _rule(rule: RuleReference) -> RuleRecord:
+    return RuleRecord(place=_place(rule.mark), text=rule.text, preset=rule.preset)
+
+
+def _place(mark: Mark) -> str:
+    # The folder depends on where a build was started from; the report must not.
+    return f"{PurePath(mark.file).name}:{mark.line}"
+
+
+def _planned(diagnostic: Diagnostic) -> Finding:
+    return Finding(
+        code=diagnostic.code,
+        severity=diagnostic.severity,
+        place=diagnostic.path,
+        message=diagnostic.message,
+        rule=None if diagnostic.mark is None else _place(diagnostic.mark),
+        suggestion=diagnostic.help,
+    )

@@ -1,0 +1,1 @@
+"""What was measured on a built model, and how it is shown."""

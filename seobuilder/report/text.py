@@ -1,0 +1,98 @@
+"""Words and numbers that every rendering of a report shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from seobuilder.report.model import Finding, Report
+
+UNKNOWN = "-"
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, or a dash for what is not known."""
+    return UNKNOWN if value is None else f"{value + 0.0:.4g}"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 warning`, `2 warnings`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def scaled(count: int) -> str:
+    """A count in words of thousands: `950`, `6.9 M`."""
+    return _scaled(count, 1000, ("", " k", " M", " G", " T", " P", " E"))
+
+
+def size(count: int) -> str:
+    """A number of bytes: `26.3 MiB`."""
+    return _scaled(count, 1024, (" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"))
+
+
+def _scaled(count: int, base: int, units: tuple[str, ...]) -> str:
+    value, power = float(count), 0
+    # 999.95 and more would be shown as 1000.0 of a unit that has a bigger one.
+    while value >= base - 0.05 and power < len(units) - 1:
+        value, power = value / base, power + 1
+    return f"{value:.1f}{units[power]}" if power else f"{count}{units[0]}"
+
+
+def spread(values: Iterable[float | None]) -> str:
+    """The one value that all have, or the smallest and the largest."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return UNKNOWN
+    low, high = number(min(known)), number(max(known))
+    return low if low == high else f"{low} to {high}"
+
+
+def headline(report: Report) -> str:
+    """The verdict in one line."""
+    counts = [
+        plural(len(found), noun)
+        for found, noun in ((report.issues, "error"), (report.warnings, "warning"))
+        if found
+    ]
+    return f"{report.name}: {report.verdict}" + (f" ({', '.join(counts)})" if counts else "")
+
+
+def summary_rows(report: Report) -> list[tuple[str, str]]:
+    """The summary as pairs of label and text."""
+    summary = report.summary
+    rows = [
+        ("parameters", f"{summary.parameters:,} in {plural(summary.tensors, 'tensor')}"),
+        ("memory", f"{size(summary.bytes)} as {summary.dtype}"),
+        ("FLOPs for one example", scaled(summary.flops)),
+        ("seed", str(summary.seed)),
+        ("methods", _counted(summary.methods_used)),
+        (
+            "normalization",
+            _counted({m: len(blocks) for m, blocks in summary.normalizations_applied.items()}),
+        ),
+        ("blocks without norm", str(len(summary.unnormalized))),
+        ("names that share a parameter", str(summary.aliases)),
+    ]
+    if report.batch is not None:
+        rows.append(("measured on", f"{plural(report.batch.rows, 'row')}, {report.batch.source}"))
+    rows += [
+        (f"unused rows of {v.input}", f"{v.unused:,} of {v.rows:,}") for v in report.vocabulary
+    ]
+    return rows
+
+
+def evidence(finding: Finding) -> str:
+    """Measured, expected and tolerance, as far as they are known."""
+    parts = [
+        f"{label} {number(value)}"
+        for label, value in (
+            ("measured", finding.measured),
+            ("expected", finding.expected),
+            ("tolerance", finding.tolerance),
+        )
+        if value is not None
+    ]
+    return ", ".join(parts)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"

@@ -1,0 +1,42 @@
+"""Numbers as they are read."""
+
+from __future__ import annotations
+
+import pytest
+
+from seobuilder.report.text import number, plural, scaled, size, spread
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1.0 k"),
+        (999_949, "999.9 k"),
+        (999_950, "1.0 M"),
+        (6_912_345, "6.9 M"),
+        (10**22, "10000.0 E"),
+    ],
+)
+def test_scaled_counts(count: int, text: str) -> None:
+    assert scaled(count) == text
+
+
+def test_sizes() -> None:
+    assert [size(n) for n in (0, 1023, 1024, 27_649_380)] == [
+        "0 B",
+        "1023 B",
+        "1.0 KiB",
+        "26.4 MiB",
+    ]
+
+
+def test_numbers() -> None:
+    assert [number(v) for v in (None, -0.0, 0.0201234, 1e-9)] == ["-", "0", "0.02012", "1e-09"]
+    assert [plural(1, "row"), plural(1200, "row")] == ["1 row", "1,200 rows"]
+    assert [spread([]), spread([0.5, None, 0.5]), spread([0.5, 0.25])] == [
+        "-",
+        "0.5",
+        "0.25 to 0.5",
+    ]
