@@ -1,0 +1,1 @@
+"""The build folder: written in one step, verified, read back."""
