@@ -1,0 +1,67 @@
+"""Search models from recipes: every weight drawn by a stated rule, and measured against it.
+
+import seobuilder
+
+model = seobuilder.build("search_intent")        # a shipped recipe's name, or a path
+model = seobuilder.load("builds/search_intent")  # a build folder, verified first
+plan = seobuilder.plan("search_intent")          # decided, not built; needs no torch
+report = seobuilder.inspect(model)               # measured against declared
+
+encode = seobuilder.encoder("builds/search_intent")
+outputs = model(**encode(query=["buy red shoes"]))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from seobuilder.errors import (
+    BuildFolderError,
+    DataError,
+    EnvironmentProblem,
+    InvalidInput,
+    RecipeError,
+    SeobuilderError,
+)
+
+if TYPE_CHECKING:
+    from seobuilder.builder import build, encoder, inspect, load
+    from seobuilder.planning.planner import plan
+
+__version__ = version("seobuilder")
+
+__all__ = [
+    "BuildFolderError",
+    "DataError",
+    "EnvironmentProblem",
+    "InvalidInput",
+    "RecipeError",
+    "SeobuilderError",
+    "__version__",
+    "build",
+    "encoder",
+    "inspect",
+    "load",
+    "plan",
+]
+
+# Loaded when first asked for, so that what needs no torch doesn't wait for it.
+_LAZY = {
+    "build": "seobuilder.builder",
+    "encoder": "seobuilder.builder",
+    "inspect": "seobuilder.builder",
+    "load": "seobuilder.builder",
+    "plan": "seobuilder.planning.planner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

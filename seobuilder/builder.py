@@ -1,0 +1,123 @@
+"""What Python offers: build a recipe, load a build folder, inspect a model, encode its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seobuilder.artifact.manifest import MANIFEST
+from seobuilder.artifact.verify import require
+from seobuilder.artifact.weights import load_weights
+from seobuilder.building.compile import compile_plan
+from seobuilder.data.encoder import Encoder
+from seobuilder.data.tokenizer import load_tokenizer, tokenizer_groups
+from seobuilder.health.assess import assess
+from seobuilder.init.initialize import allocate
+from seobuilder.init.threads import one_thread
+from seobuilder.layers import SearchModel
+from seobuilder.norm.reparametrization import attach_all
+from seobuilder.planning.model import Assignment, Plan
+from seobuilder.planning.planner import make_plan
+from seobuilder.recipe.files import NO_FILES, Files
+from seobuilder.recipe.load import LoadedRecipe, load_recipe
+from seobuilder.report.model import Report
+from seobuilder.stages import RESOLVED, WEIGHTS, Building, check_memory
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build(
+    recipe: str | Path | LoadedRecipe, overrides: Iterable[str] = (), files: Files = NO_FILES
+) -> SearchModel:
+    """Build a recipe's model in memory: every weight drawn by the rule that the recipe states.
+
+    Args:
+        recipe: a path, or the name of a shipped recipe.
+        overrides: changes to the recipe, such as `modules.encoder.depth=12`.
+        files: where weights and tokenizers are, by the names that the recipe has for them; others
+            are looked for in the recipe's folder, and nowhere else.
+
+    Raises:
+        RecipeError: the recipe is invalid, or a file with weights does not suit it.
+        DataError: its data is.
+        EnvironmentProblem: a file can't be read, or the machine has too little memory.
+    """
+    loaded = recipe if isinstance(recipe, LoadedRecipe) else load_recipe(recipe, overrides, files)
+    return Building(loaded).model
+
+
+def load(folder: str | Path) -> SearchModel:
+    """Load a build folder's model, after every file was checked against the manifest.
+
+    Raises:
+        BuildFolderError: it is missing, incomplete, or was changed.
+    """
+    path = Path(folder)
+    require(path)
+    plan = make_plan(load_recipe(path / RESOLVED), files="ignored")
+    check_memory(plan)
+    model = compile_plan(plan)
+    allocate(model, plan)
+    attach_all(model, plan)
+    load_weights(path / WEIGHTS, model)
+    model.plan = plan
+    return model
+
+
+def inspect(model: nn.Module) -> Report:
+    """Measure a model that was built or loaded here against what its recipe declares.
+
+    It is measured as it is now: after training, its weights are no longer the ones that were drawn,
+    and the findings say so.
+
+    Raises:
+        TypeError: the model carries no plan, because it was made elsewhere.
+        ValueError: parameters of the plan are missing from it, or have other shapes.
+    """
+    plan = getattr(model, "plan", None)
+    if not isinstance(plan, Plan):
+        raise TypeError("the model has no plan; build it or load it with seobuilder")
+    if changed := [a.parameter.name for a in plan.assignments if not _holds(model, a)]:
+        raise ValueError(f"the model was changed since it was built: {', '.join(changed)}")
+    with one_thread():
+        return assess(model, plan)
+
+
+def encoder(source: str | Path, files: Files = NO_FILES) -> Encoder:
+    """What turns texts, numbers and images into the tensors that a model takes.
+
+    Args:
+        source: a build folder, or else a recipe: a path, or the name of a shipped recipe. A recipe
+            without tokenizer files has its tokenizers trained on its data, as a build does.
+        files: where a recipe's tokenizers are, by the names that it has for them.
+
+    Raises:
+        BuildFolderError: the folder is incomplete, or was changed.
+        RecipeError: the recipe is invalid.
+        DataError: its data is.
+        EnvironmentProblem: a file can't be read.
+    """
+    folder = Path(source)
+    if not (folder / MANIFEST).is_file():
+        building = Building(load_recipe(source, files=files))
+        return Encoder(building.loaded.recipe, building.tokenizers)
+    held = require(folder).files
+    recipe = load_recipe(folder / RESOLVED).recipe
+    tokenizers = {
+        name: load_tokenizer(folder / file, recipe.token_inputs[name].vocab_size)
+        for name, file in tokenizer_groups(recipe).items()
+        if file in held
+    }
+    return Encoder(recipe, tokenizers)
+
+
+def _holds(model: nn.Module, assignment: Assignment) -> bool:
+    """Whether the model has the parameter, under the names and in the shape that were planned."""
+    parameter = assignment.parameter
+    try:
+        stored = [model.get_parameter(name) for name in parameter.stored]
+    except AttributeError:
+        return False
+    return len(stored) > 1 or tuple(stored[0].shape) == parameter.shape

@@ -1,0 +1,1 @@
+"""The command line: thin, over what Python offers as well."""

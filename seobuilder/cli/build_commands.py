@@ -1,0 +1,109 @@
+"""Commands that build, and that check what was built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from seobuilder.cli.options import (
+    file_option,
+    format_option,
+    read_recipe,
+    recipe_argument,
+    result_console,
+    set_option,
+    shown_as,
+)
+from seobuilder.errors import BuildFolderError
+from seobuilder.recipe.diagnostics import Format
+from seobuilder.recipe.files import Files
+
+if TYPE_CHECKING:
+    from seobuilder.stages import Building
+
+
+@click.command()
+@recipe_argument
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The build folder [builds/NAME]."
+)
+@click.option("--force", is_flag=True, help="Replace another build that is there.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if the model is unhealthy.")
+@set_option
+@file_option
+@format_option
+def build(
+    recipe: str,
+    output: Path | None,
+    force: bool,
+    strict: bool,
+    overrides: tuple[str, ...],
+    files: Files,
+    output_format: Format,
+) -> None:
+    """Draw a recipe's weights, measure them, write the folder."""
+    with shown_as(output_format):
+        loaded = read_recipe(recipe, overrides, files)
+        with Console(stderr=True).status("loading torch") as progress:
+            from seobuilder.stages import Building
+
+            building = Building(loaded)
+            progress.update("planning")
+            plan = building.plan
+            target = output or Path("builds") / plan.name
+            found = building.status(target)
+            unchanged = found == "same"
+            if found in ("different", "broken") and not force:
+                raise BuildFolderError(_in_the_way(building, target))
+            if not unchanged:
+                progress.update("reading the data")
+                _ = building.tokenizers
+                progress.update("drawing the weights")
+                _ = building.model
+                progress.update("measuring")
+                _ = building.report
+                progress.update("writing")
+                building.write(target, force=force)
+    _finish(target, unchanged=unchanged, output_format=output_format, strict=strict)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def verify(folder: Path) -> None:
+    """Check that a build folder is complete and unchanged."""
+    from seobuilder.artifact.verify import require
+
+    manifest = require(folder)
+    click.echo(f"{folder}: complete and unchanged, {len(manifest.files) + 1} files")
+
+
+def _in_the_way(building: Building, target: Path) -> str:
+    """Why `target` is not written to, and what to do about it."""
+    try:
+        lines = "".join(f"\n  {line}" for line in building.differences(target))
+    except BuildFolderError as error:
+        return f"{error}\n--force replaces a damaged build, -o names another folder"
+    return f"{target} holds another build:{lines}\n--force replaces it, -o names another folder"
+
+
+def _finish(target: Path, *, unchanged: bool, output_format: Format, strict: bool) -> None:
+    """Show the report that lies in the folder; the last line is one sentence."""
+    from seobuilder.report.model import Report
+    from seobuilder.report.render_terminal import render_terminal
+    from seobuilder.report.text import scaled
+
+    content = (target / "report.json").read_text(encoding="utf-8")
+    report = Report.model_validate_json(content)
+    if output_format == "json":
+        click.echo(content, nl=False)
+    else:
+        if not unchanged:
+            render_terminal(report, result_console())
+        word = "unchanged, " if unchanged else ""
+        count = scaled(report.summary.parameters)
+        click.echo(f"{word}{report.verdict}, {count} parameters, report: {target / 'report.md'}")
+    if strict and not report.is_healthy:
+        click.get_current_context().exit(1)
