@@ -1,0 +1,54 @@
+"""What the benchmarks share: timing two sides in turn, the machine, and the table in a page."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import torch
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """Wall time of one call, without that of freeing its result."""
+    gc.collect()
+    start = perf_counter()
+    result = function()
+    elapsed = perf_counter() - start
+    del result
+    return elapsed
+
+
+def medians(
+    ours: Callable[[], object], theirs: Callable[[], object], runs: int
+) -> tuple[float, float]:
+    """Median seconds of both, run in turn, so that a busy moment of the machine hits both."""
+    seconds(ours), seconds(theirs)
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(runs)]
+    mine, reference = (median(times) for times in zip(*pairs, strict=True))
+    return mine, reference
+
+
+def machine(runs: int) -> str:
+    """The line above a table: where it was measured, and how."""
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, "
+        f"{torch.get_num_threads()} threads, Python {platform.python_version()}, "
+        f"torch {torch.__version__}, float32. Medians of {runs} interleaved runs."
+    )
+
+
+def write_table(page: Path, script: str, lines: list[str]) -> None:
+    """Put a script's table into a page, between the marks that name the script."""
+    begin, end = f"<!-- table: benchmarks/{script} --write -->\n", "<!-- end of table -->"
+    before, found, rest = page.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{page} has no place for the table of {script}")
+    page.write_text(before + begin + "".join(line + "\n" for line in lines) + end + after)
