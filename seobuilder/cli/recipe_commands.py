@@ -23,8 +23,7 @@ from seobuilder.recipe.dump import dump
 from seobuilder.recipe.files import Files
 from seobuilder.recipe.load import LoadedRecipe, find_recipe
 from seobuilder.recipe.scalars import resolve as resolve_scalar
-from seobuilder.recipe.schema import recipe_schema
-from seobuilder.recipe.shipped import recipe_names
+from seobuilder.recipe.shipped import recipe_names, schema_path
 from seobuilder.report.text import plural
 
 
@@ -67,17 +66,7 @@ def resolve(recipe: str, overrides: tuple[str, ...], output_format: Format) -> N
 @click.argument("document", type=click.Choice(["recipe", "report", "manifest"]), default="recipe")
 def schema(document: str) -> None:
     """Print the JSON Schema of a document."""
-    if document == "recipe":
-        content = recipe_schema()
-    elif document == "report":
-        from seobuilder.report.schema import report_schema
-
-        content = report_schema()
-    else:
-        from seobuilder.artifact.manifest import manifest_schema
-
-        content = manifest_schema()
-    click.echo(json.dumps(content, indent=2))
+    click.echo(schema_path(document).read_text(encoding="utf-8"), nl=False)
 
 
 @click.command()
@@ -109,7 +98,7 @@ def new(name: str, origin: str) -> None:
     files = {Path(f"{name}.yaml"): text.encode()}
     for data in _data_files(loaded):
         files[Path(data)] = (source.parent / data).read_bytes()
-    files[Path("recipe.schema.json")] = (json.dumps(recipe_schema(), indent=2) + "\n").encode()
+    files[Path("recipe.schema.json")] = schema_path("recipe").read_bytes()
     _write_new(files)
     click.echo(f"Wrote {', '.join(map(str, files))}")
     click.echo(f"Next: seobuild check {name}.yaml, then seobuild {name}.yaml")

@@ -36,3 +36,8 @@ def preset_names() -> tuple[str, ...]:
 def preset_path(name: str) -> Path:
     """Where the preset of that name lies."""
     return shipped_folder("recipes") / "presets" / f"{name}.yaml"
+
+
+def schema_path(document: str) -> Path:
+    """Where the JSON Schema of recipes, reports or manifests lies."""
+    return shipped_folder("schemas") / f"{document}.schema.json"
