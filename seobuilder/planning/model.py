@@ -16,21 +16,7 @@ from typing import Any, Literal
 from seobuilder.planning.distributions import Distribution
 from seobuilder.planning.gains import Convention
 from seobuilder.recipe.diagnostics import Diagnostic, Mark
-
-Role = Literal[
-    "weight",
-    "bias",
-    "embedding",
-    "position",
-    "norm_scale",
-    "norm_shift",
-    "residual_out",
-    "head",
-    "recurrent_input",
-    "recurrent_hidden",
-    "gate",
-    "residual_scale",
-]
+from seobuilder.recipe.spec.selector import Role
 
 
 @dataclass(frozen=True, slots=True)

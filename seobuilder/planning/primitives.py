@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
-from seobuilder.planning.model import Fans, Node, Parameter, Role
+from seobuilder.planning.model import Fans, Node, Parameter
+from seobuilder.recipe.spec.selector import Role
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 

@@ -12,8 +12,9 @@ from seobuilder.recipe.diagnostics import Diagnostic, suggest
 from seobuilder.recipe.document import format_path, lookup, plain
 from seobuilder.recipe.load import LoadedRecipe
 from seobuilder.recipe.patterns import PatternError, compile_pattern
-from seobuilder.recipe.spec.initialization import InitializationRule, PresetRule, Selector
+from seobuilder.recipe.spec.initialization import InitializationRule, PresetRule
 from seobuilder.recipe.spec.normalization import NormalizationSelector
+from seobuilder.recipe.spec.selector import Selector
 
 Section = Literal["initialization", "normalization"]
 

@@ -11,8 +11,9 @@ from pydantic.json_schema import GenerateJsonSchema
 from seobuilder.recipe.shipped import preset_names
 from seobuilder.recipe.spec import Recipe
 from seobuilder.recipe.spec.base import Activation, Name, Positive, Quantity
-from seobuilder.recipe.spec.initialization import PresetRule, Selector
+from seobuilder.recipe.spec.initialization import PresetRule
 from seobuilder.recipe.spec.normalization import ActivationNorm, NormalizationSelector
+from seobuilder.recipe.spec.selector import Selector
 
 Json = dict[str, Any]
 

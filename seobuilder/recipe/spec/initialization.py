@@ -1,10 +1,10 @@
-"""Initialization rules: a selector, a method, and that method's own arguments."""
+"""Initialization rules: what a selector, a method and that method's own arguments say."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from seobuilder.recipe.renaming import compile_renaming
@@ -12,7 +12,6 @@ from seobuilder.recipe.spec.base import (
     Distinct,
     Items,
     NonNegative,
-    OneOrMany,
     Pair,
     PatternText,
     Positive,
@@ -22,38 +21,8 @@ from seobuilder.recipe.spec.base import (
     Text,
 )
 from seobuilder.recipe.spec.name_map import NameMap
+from seobuilder.recipe.spec.selector import Selector
 
-RoleName = Literal[
-    "weight",
-    "bias",
-    "embedding",
-    "position",
-    "norm_scale",
-    "norm_shift",
-    "residual_out",
-    "head",
-    "recurrent_input",
-    "recurrent_hidden",
-    "gate",
-    "residual_scale",
-]
-LayerType = Literal[
-    "linear",
-    "embedding",
-    "position_embedding",
-    "conv1d",
-    "conv2d",
-    "conv_transpose2d",
-    "rnn",
-    "lstm",
-    "gru",
-    "layer_norm",
-    "rms_norm",
-    "batch_norm",
-    "instance_norm",
-    "group_norm",
-    "residual_scale",
-]
 FanMode = Literal["fan_in", "fan_out", "fan_avg"]
 Nonlinearity = Literal[
     "linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu", "gelu", "silu", "mish", "auto"
@@ -68,44 +37,6 @@ Cut = Annotated[
     Annotated[float, Field(gt=0.0, le=8.0), Tag("width")] | Annotated[Pair[float], Tag("interval")],
     Discriminator(_cut_tag),
 ]
-
-
-class Selector(Spec):
-    """Which parameters a rule speaks of: those that meet all of its conditions."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [{"required": ["match"]}, {"required": ["role"]}, {"required": ["type"]}]
-        }
-    )
-
-    match: PatternText | None = Field(None, description="a glob over names, such as encoder.**")
-    role: OneOrMany[RoleName] | None = Field(None, description="what a parameter is for")
-    type: OneOrMany[LayerType] | None = Field(None, description="the layer it belongs to")
-    exclude: PatternText | None = Field(None, description="names that the rule leaves alone")
-    optional: bool = Field(False, description="the rule may decide nothing")
-    expect: int | None = Field(None, ge=0, description="how many parameters the rule must decide")
-
-    @model_validator(mode="after")
-    def _selects_something(self) -> Selector:
-        if self.match is None and self.role is None and self.type is None:
-            raise PydanticCustomError(
-                "combination",
-                "a rule needs at least one of `match`, `role` and `type`; "
-                'match: "**" matches every parameter',
-                {"key": ""},
-            )
-        return self
-
-    @property
-    def roles(self) -> tuple[str, ...] | None:
-        """Accepted roles, None for all."""
-        return (self.role,) if isinstance(self.role, str) else self.role
-
-    @property
-    def types(self) -> tuple[str, ...] | None:
-        """Accepted layer types, None for all."""
-        return (self.type,) if isinstance(self.type, str) else self.type
 
 
 class Zeros(Selector):
