@@ -29,7 +29,7 @@ SCHEME = 1
 WORDS_PER_BLOCK = 4
 
 # Encrypting zeros in counter mode gives the key stream itself.
-_ZEROS = memoryview(bytes(1 << 16))
+_ZEROS = memoryview(bytes(1 << 18))
 _HALF_CELL = torch.tensor(2.0**-24)
 
 
