@@ -12,18 +12,19 @@ from torch import Tensor, nn
 from seobuilder.health.checks import Subject, check_duplicates, check_outputs, check_parameter
 from seobuilder.health.statistics import measure
 from seobuilder.planning.gains import MEANING
-from seobuilder.planning.model import Assignment, Plan, RuleReference
+from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
 from seobuilder.recipe.diagnostics import Diagnostic, Mark
 from seobuilder.report.model import (
     BatchRecord,
     Finding,
+    ModuleRecord,
     OutputRecord,
-    ParameterRecord,
     Report,
-    RuleRecord,
     Summary,
     VocabularyRecord,
 )
+from seobuilder.report.parameters import ParameterRecord, RuleRecord
+from seobuilder.report.probes import Probes
 
 
 @torch.no_grad()
@@ -34,12 +35,13 @@ def assess(
     outputs: Sequence[OutputRecord] = (),
     batch: BatchRecord | None = None,
     vocabulary: Sequence[VocabularyRecord] = (),
+    probes: Probes | None = None,
 ) -> Report:
     """Measure every parameter of `model`, hold it against `plan`, and report.
 
-    `model` is the module compiled from `plan`, with its weights drawn. `outputs`, `batch` and
-    `vocabulary` are what the caller learned by running data through it. The plan's own warnings
-    are among the findings.
+    `model` is the module compiled from `plan`, with its weights drawn. `outputs`, `batch`,
+    `vocabulary` and `probes` are what the caller learned by running data through it. The plan's own
+    warnings are among the findings.
     """
     subjects = [_subject(model, assignment) for assignment in plan.assignments]
     tests = 2 * len(subjects)  # one of the mean and one of the standard deviation
@@ -53,10 +55,12 @@ def assess(
     return Report(
         name=plan.name,
         summary=_summary(plan),
+        graph=_graph(plan),
         parameters=tuple(subject.record for subject in subjects),
         outputs=tuple(outputs),
         batch=batch,
         vocabulary=tuple(vocabulary),
+        probes=probes,
         findings=tuple(findings),
     )
 
@@ -101,6 +105,7 @@ def _record(assignment: Assignment, tensor: Tensor) -> ParameterRecord:
         stored=parameter.stored,
         aliases=parameter.aliases,
         shape=parameter.shape,
+        dtype=str(tensor.dtype).removeprefix("torch."),
         role=parameter.role,
         layer=parameter.layer,
         method=assignment.method,
@@ -131,6 +136,37 @@ def _summary(plan: Plan) -> Summary:
         unnormalized=plan.unnormalized,
         aliases=sum(len(a.parameter.aliases) for a in plan.assignments),
     )
+
+
+def _graph(plan: Plan) -> tuple[ModuleRecord, ...]:
+    """Inputs, modules and outputs in the order of their evaluation."""
+    settings = plan.root.settings
+    nodes = {child.name: child for child in plan.root.children}
+    owned = Counter[str]()
+    for assignment in plan.assignments:
+        owned[assignment.parameter.name.partition(".")[0]] += assignment.parameter.count
+    records = [
+        ModuleRecord(name=name, section="inputs", kind=kind, sources=(), parameters=0, flops=0)
+        for name, kind, _ in settings["inputs"]
+    ]
+    for name, owner, sources, _ in settings["steps"]:
+        records.append(
+            ModuleRecord(
+                name=name,
+                section="outputs" if name in settings["outputs"] else "modules",
+                kind=_kind(nodes[owner]),
+                sources=sources,
+                parameters=owned[name],
+                flops=sum(node.flops for node in nodes[owner].walk()),
+                shares=None if owner == name else owner,
+            )
+        )
+    return tuple(records)
+
+
+def _kind(node: Node) -> str:
+    """What a node is, or what it is a stack of."""
+    return node.children[0].kind.removesuffix("_block") if node.kind == "stack" else node.kind
 
 
 def _rule(rule: RuleReference) -> RuleRecord:

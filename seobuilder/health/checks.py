@@ -20,7 +20,8 @@ from seobuilder.planning.distributions import (
     Identity,
     Pretrained,
 )
-from seobuilder.report.model import Finding, OutputRecord, ParameterRecord, Statistics
+from seobuilder.report.model import Finding, OutputRecord
+from seobuilder.report.parameters import ParameterRecord, Statistics
 
 # Fewer random elements than this can agree by chance where bfloat16 leaves few values apart.
 FEWEST = 8
@@ -277,7 +278,7 @@ def _finding(
         measured=measured,
         expected=expected,
         tolerance=tolerance,
-        rule=record.rule.place,
+        rule=None if record.rule is None else record.rule.place,
         source=source,
         suggestion=suggestion,
     )

@@ -7,7 +7,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from seobuilder.report.model import Statistics
+from seobuilder.report.parameters import Statistics
 
 BLOCK = 2**17
 """Elements that are held in float64 at a time: 1 MiB."""

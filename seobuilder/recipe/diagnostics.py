@@ -20,6 +20,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from seobuilder.recipe.change import Change
+
 Severity: TypeAlias = Literal["error", "warning"]
 Format: TypeAlias = Literal["full", "concise", "json", "github"]
 
@@ -48,7 +50,8 @@ class Diagnostic:
     """One problem.
 
     `code` is stable and explained in `codes.CODES`. `path` is the place in the document, such as
-    `initialization[0].methd`. `message` and `help` are one line each.
+    `initialization[0].methd`. `message` and `help` are one line each; `changes` are edits of the
+    recipe that do what `help` says.
     """
 
     code: str
@@ -57,6 +60,7 @@ class Diagnostic:
     path: str = ""
     severity: Severity = "error"
     help: str = ""
+    changes: tuple[Change, ...] = ()
 
 
 def render(

@@ -10,76 +10,13 @@ from typing import Literal
 
 from pydantic import computed_field
 
+from seobuilder.recipe.change import Change
+from seobuilder.report.parameters import ParameterRecord
+from seobuilder.report.probes import Probes
 from seobuilder.report.record import Document, Items, Number, Record
 
 Severity = Literal["error", "warning", "info"]
 Verdict = Literal["healthy", "unhealthy"]
-
-
-class Statistics(Record):
-    """What one tensor holds.
-
-    `count` is every element; `nan` and `inf` are left out of all the other numbers, which are None
-    if nothing finite is left, or if they exceed float64. `std` is that of the population (divided
-    by n), `l1` and `l2` are norms, `zeros` counts elements that are exactly zero.
-    """
-
-    count: int
-    mean: Number
-    std: Number
-    min: Number
-    max: Number
-    l1: Number
-    l2: Number
-    zeros: int
-    nan: int
-    inf: int
-
-    @property
-    def finite(self) -> int:
-        """Elements that are neither NaN nor infinite."""
-        return self.count - self.nan - self.inf
-
-    @property
-    def sparsity(self) -> float | None:
-        """Share of zeros among the finite elements; None if there is none."""
-        return self.zeros / self.finite if self.finite else None
-
-
-class RuleRecord(Record):
-    """A rule: where it stands (`file:line`, without folders), how it reads, and its preset."""
-
-    place: str
-    text: str
-    preset: str | None = None
-
-
-class ParameterRecord(Record):
-    """One parameter: the rule that decided it, and the tensor that came of it.
-
-    `stored` and `aliases` are the other names it has; `declared_mean` and `declared_std` are None
-    where the rule declares no distribution. `gain_convention` says whose gain for the nonlinearity
-    it is. `losing` are rules that matched but came later.
-    """
-
-    name: str
-    stored: Items[str]
-    aliases: Items[str]
-    shape: Items[int]
-    role: str
-    layer: str
-    method: str
-    declared: str
-    declared_mean: Number
-    declared_std: Number
-    measured: Statistics
-    fan_in: int | float | None
-    fan_out: int | None
-    gain: Number
-    gain_convention: str | None = None
-    reparametrization: str | None
-    rule: RuleRecord
-    losing: Items[RuleRecord]
 
 
 class OutputRecord(Record):
@@ -112,12 +49,27 @@ class VocabularyRecord(Record):
     unused: int
 
 
+class ModuleRecord(Record):
+    """One node of the graph: an input, a module or an output, and what it reads.
+
+    `shares` names the module whose parameters it shares; `parameters` are those that it owns.
+    """
+
+    name: str
+    section: Literal["inputs", "modules", "outputs"]
+    kind: str
+    sources: Items[str]
+    parameters: int
+    flops: int
+    shares: str | None = None
+
+
 class Finding(Record):
     """What a check found.
 
     `place` is a logical name; `measured`, `expected` and `tolerance` are the evidence, in the unit
     that `message` names; `rule` is `file:line`; `source` says where the check comes from;
-    `suggestion` is a change to the recipe.
+    `suggestion` says what to do in words, and `changes` are the edits of the recipe that do it.
     """
 
     code: str
@@ -130,21 +82,23 @@ class Finding(Record):
     rule: str | None = None
     source: str = ""
     suggestion: str = ""
+    changes: Items[Change] = ()
 
 
 class Summary(Record):
     """The model as a whole.
 
     `parameters` counts elements, shared ones once; `tensors` counts parameters; `bytes` are those
-    of the parameters in `dtype`; `flops` are those of one example's forward pass. `methods_used`
-    counts parameters, `normalizations_applied` lists blocks (or weights) by method.
+    of the parameters in `dtype`, which lists all that occur; `flops` are those of one example's
+    forward pass. `methods_used` counts parameters, `normalizations_applied` lists blocks (or
+    weights) by method. A model that no recipe made has neither flops nor seed.
     """
 
     parameters: int
     tensors: int
     bytes: int
-    flops: int
-    seed: int
+    flops: int | None
+    seed: int | None
     dtype: str
     methods_used: dict[str, int]
     normalizations_applied: dict[str, Items[str]]
@@ -158,10 +112,12 @@ class Report(Document):
     format: Literal[1] = 1
     name: str
     summary: Summary
+    graph: Items[ModuleRecord]
     parameters: Items[ParameterRecord]
     outputs: Items[OutputRecord]
     batch: BatchRecord | None
     vocabulary: Items[VocabularyRecord]
+    probes: Probes | None = None
     findings: Items[Finding]
 
     @computed_field  # type: ignore[prop-decorator]

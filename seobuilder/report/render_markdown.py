@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from seobuilder.report.model import Finding, ParameterRecord, Report
+from seobuilder.report.model import Finding, Report
+from seobuilder.report.parameters import ParameterRecord
 from seobuilder.report.text import UNKNOWN, evidence, headline, number, summary_rows
 
 
@@ -61,7 +62,7 @@ def _parameters(parameters: Iterable[ParameterRecord]) -> str:
 
 
 def _parameter(parameter: ParameterRecord) -> tuple[str, ...]:
-    measured = parameter.measured
+    measured, rule = parameter.measured, parameter.rule
     shape = " x ".join(map(str, parameter.shape))
     names = [_code(parameter.name), *(f"= {_code(alias)}" for alias in parameter.aliases)]
     numbers = (
@@ -70,10 +71,14 @@ def _parameter(parameter: ParameterRecord) -> tuple[str, ...]:
     )
     fans = (parameter.fan_in, parameter.fan_out)
     return (
-        *(" ".join(names), shape, _plain(parameter.role), _plain(parameter.declared)),
+        *(
+            " ".join(names),
+            shape,
+            *(_plain(text or UNKNOWN) for text in (parameter.role, parameter.declared)),
+        ),
         *map(number, numbers),
         *(UNKNOWN if fan is None else f"{fan:,}" for fan in fans),
-        f"{_code(parameter.rule.place)} {_code(parameter.rule.text)}",
+        UNKNOWN if rule is None else f"{_code(rule.place)} {_code(rule.text)}",
         ", ".join(_code(rule.place) for rule in parameter.losing) or UNKNOWN,
     )
 

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from seobuilder.recipe.diagnostics import printable
-from seobuilder.report.model import Finding, ParameterRecord, Report
-from seobuilder.report.text import evidence, headline, number, spread, summary_rows
+from seobuilder.report.model import Finding, Report
+from seobuilder.report.parameters import ParameterRecord
+from seobuilder.report.text import UNKNOWN, evidence, headline, number, spread, summary_rows
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
@@ -82,7 +83,8 @@ def _rules(parameters: Iterable[ParameterRecord]) -> Table:
 
 
 def _rule(parameter: ParameterRecord) -> tuple[str, str]:
-    return parameter.rule.place, parameter.method
+    place = UNKNOWN if parameter.rule is None else parameter.rule.place
+    return place, parameter.method or UNKNOWN
 
 
 def _table(left: tuple[str, ...], right: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:

@@ -62,8 +62,8 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
     rows = [
         ("parameters", f"{summary.parameters:,} in {plural(summary.tensors, 'tensor')}"),
         ("memory", f"{size(summary.bytes)} as {summary.dtype}"),
-        ("FLOPs for one example", scaled(summary.flops)),
-        ("seed", str(summary.seed)),
+        ("FLOPs for one example", UNKNOWN if summary.flops is None else scaled(summary.flops)),
+        ("seed", UNKNOWN if summary.seed is None else str(summary.seed)),
         ("methods", _counted(summary.methods_used)),
         (
             "normalization",

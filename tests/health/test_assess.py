@@ -53,7 +53,13 @@ def assignment(
 
 
 def plan(*assignments: Assignment) -> Plan:
-    root = Node("", "model", flops=10)
+    table = Node("table", "stack", children=(Node("0", "mlp_block", flops=3),))
+    settings = {
+        "inputs": (("query", "tokens", 0),),
+        "steps": (("table", "table", ("query",), None), ("again", "table", ("query",), None)),
+        "outputs": ("again",),
+    }
+    root = Node("", "model", settings, (table,), flops=10)
     return Plan("intent", 7, "float32", root, assignments, {"rms_norm": ("a", "b")}, ("c",))
 
 
@@ -98,8 +104,13 @@ def test_a_sound_model_is_healthy() -> None:
     summary = report.summary
     assert (summary.parameters, summary.tensors) == (40 * 64 + 3 * 64 * 65, 7)
     assert summary.methods_used == {"constant": 3, "normal": 4}
+    assert [(r.name, r.section, r.kind, r.shares, r.flops) for r in report.graph] == [
+        ("query", "inputs", "tokens", None, 0),
+        ("table", "modules", "mlp", None, 3),
+        ("again", "outputs", "mlp", "table", 3),
+    ]
     assert summary.normalizations_applied == {"rms_norm": ("a", "b")}
-    assert (summary.bytes, summary.flops, summary.aliases) == (summary.parameters * 4, 10, 1)
+    assert (summary.bytes, summary.flops, summary.aliases) == (summary.parameters * 4, 13, 1)
     assert [p.name for p in report.parameters] == [a.parameter.name for a in PLAN.assignments]
 
 

@@ -29,7 +29,8 @@ from seobuilder.planning.distributions import (
     TruncatedNormal,
     Uniform,
 )
-from seobuilder.report.model import OutputRecord, ParameterRecord, RuleRecord
+from seobuilder.report.model import OutputRecord
+from seobuilder.report.parameters import ParameterRecord, RuleRecord
 
 N = 65_536
 
@@ -44,6 +45,7 @@ def subject(
         stored=(name,),
         aliases=(),
         shape=tuple(tensor.shape),
+        dtype=str(tensor.dtype).removeprefix("torch."),
         role="weight",
         layer="linear",
         method="any",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from seobuilder.health import statistics
 from seobuilder.health.statistics import measure
-from seobuilder.report.model import Statistics
+from seobuilder.report.parameters import Statistics
 
 floats = st.floats(-1e6, 1e6, width=32)
 

@@ -8,13 +8,11 @@ from seobuilder.report.model import (
     BatchRecord,
     Finding,
     OutputRecord,
-    ParameterRecord,
     Report,
-    RuleRecord,
-    Statistics,
     Summary,
     VocabularyRecord,
 )
+from seobuilder.report.parameters import ParameterRecord, RuleRecord, Statistics
 
 
 def parameter(name: str, std: float | None, place: str = "intent.yaml:21") -> ParameterRecord:
@@ -23,6 +21,7 @@ def parameter(name: str, std: float | None, place: str = "intent.yaml:21") -> Pa
         stored=(name,),
         aliases=("pages.tokens.weight",) if name.startswith("words") else (),
         shape=(1024, 256),
+        dtype="float32",
         role="embedding",
         layer="embedding",
         method="normal",
@@ -67,6 +66,7 @@ def report() -> Report:
             unnormalized=("facts.0",),
             aliases=1,
         ),
+        graph=(),
         parameters=(
             parameter("words.tokens.weight", 0.0201),
             parameter("other.weight", None, "intent.yaml:22"),
