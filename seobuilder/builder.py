@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seobuilder.artifact.manifest import MANIFEST
+from seobuilder.artifact.manifest import MANIFEST, RESOLVED, WEIGHTS
 from seobuilder.artifact.verify import require
 from seobuilder.artifact.weights import load_weights
 from seobuilder.building.compile import compile_plan
@@ -22,7 +22,7 @@ from seobuilder.planning.planner import make_plan
 from seobuilder.recipe.files import NO_FILES, Files
 from seobuilder.recipe.load import LoadedRecipe, load_recipe
 from seobuilder.report.model import Report
-from seobuilder.stages import RESOLVED, WEIGHTS, Building, check_memory
+from seobuilder.stages import Building, check_memory
 
 if TYPE_CHECKING:
     from torch import nn

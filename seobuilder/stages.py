@@ -11,7 +11,16 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from seobuilder.artifact.folder import Content, Status, status, write
-from seobuilder.artifact.manifest import FileEntry, Manifest, Versions, differences, digest
+from seobuilder.artifact.manifest import (
+    RESOLVED,
+    SOURCE,
+    WEIGHTS,
+    FileEntry,
+    Manifest,
+    Versions,
+    differences,
+    digest,
+)
 from seobuilder.artifact.verify import require
 from seobuilder.artifact.weights import write_weights
 from seobuilder.building.compile import compile_plan
@@ -40,7 +49,6 @@ from seobuilder.report.render_markdown import render_markdown
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-RESOLVED, SOURCE, WEIGHTS = "recipe.yaml", "source.yaml", "model.safetensors"
 PROBE_ROWS = 64
 
 

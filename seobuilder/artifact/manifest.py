@@ -12,7 +12,8 @@ from pydantic import Field, computed_field
 from seobuilder.report.record import Document, Record
 from seobuilder.report.schema import document_schema
 
-MANIFEST = "manifest.json"
+MANIFEST, REPORT = "manifest.json", "report.json"
+RESOLVED, SOURCE, WEIGHTS = "recipe.yaml", "source.yaml", "model.safetensors"
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -85,24 +86,26 @@ def digest(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def identity(manifest: Manifest) -> dict[str, str]:
+    """What a build is, by label: its name, seed, size, and the versions that made it."""
+    versions = manifest.versions.model_dump().items()
+    return {
+        "name": manifest.name,
+        "seed": str(manifest.seed),
+        "dtype": manifest.dtype,
+        "random stream scheme": str(manifest.streams),
+        "parameters": f"{manifest.parameters:,}",
+        **{f"{package} version": number for package, number in versions},
+    }
+
+
 def differences(old: Manifest, new: Manifest) -> list[str]:
     """What makes `new` another build than `old`, one line for each thing that differs."""
+    before, after = identity(old), identity(new)
     lines = [
-        f"{label}: {before} before, {after} now"
-        for label, before, after in (
-            ("name", old.name, new.name),
-            ("seed", old.seed, new.seed),
-            ("dtype", old.dtype, new.dtype),
-            ("random stream scheme", old.streams, new.streams),
-            ("parameters", f"{old.parameters:,}", f"{new.parameters:,}"),
-        )
-        if before != after
-    ]
-    before, after = old.versions.model_dump(), new.versions.model_dump()
-    lines += [
-        f"{package}: version {before[package]} before, {after[package]} now"
-        for package in before
-        if before[package] != after[package]
+        f"{label}: {value} before, {after[label]} now"
+        for label, value in before.items()
+        if value != after[label]
     ]
     for part in sorted(old.parts.keys() | new.parts.keys()):
         if part not in new.parts:

@@ -11,11 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seobuilder.artifact.manifest import MANIFEST, FileEntry, Manifest, manifest_schema
+from seobuilder.artifact.manifest import MANIFEST, REPORT, FileEntry, Manifest, manifest_schema
 from seobuilder.errors import BuildFolderError
 from seobuilder.report.schema import report_schema
-
-REPORT = "report.json"
 
 
 def read_manifest(target: Path) -> Manifest:

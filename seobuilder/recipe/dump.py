@@ -43,3 +43,16 @@ def dump(data: dict[str, Any]) -> str:
         default_flow_style=None,
         width=100,
     )
+
+
+def flow(value: Any) -> str:
+    """A value on one line, as it would stand in a recipe; text for people."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    if isinstance(value, str):
+        return value if value.replace("_", "").isalnum() else f'"{value}"'
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -67,7 +67,7 @@ def test_differences_are_named(manifest: Manifest) -> None:
     assert differences(old, old) == []
     assert differences(old, new) == [
         "seed: 7 before, 8 now",
-        "torch: version 2.0 before, 2.1 now",
+        "torch version: 2.0 before, 2.1 now",
         "data/a.csv: no longer used",
         "data/b.csv: new",
         "recipe: changed",
