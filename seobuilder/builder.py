@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from seobuilder.artifact.manifest import MANIFEST, RESOLVED, WEIGHTS
 from seobuilder.artifact.verify import require
-from seobuilder.artifact.weights import load_weights
+from seobuilder.artifact.weights import load_weights, open_weights
 from seobuilder.building.compile import compile_plan
 from seobuilder.data.encoder import Encoder
 from seobuilder.data.tokenizer import load_tokenizer, tokenizer_groups
 from seobuilder.health.assess import assess
+from seobuilder.health.survey import Found, survey, tensors_of
 from seobuilder.init.initialize import allocate
 from seobuilder.init.threads import one_thread
 from seobuilder.layers import SearchModel
@@ -66,22 +67,29 @@ def load(folder: str | Path) -> SearchModel:
     return model
 
 
-def inspect(model: nn.Module) -> Report:
-    """Measure a model that was built or loaded here against what its recipe declares.
+def inspect(model: nn.Module | str | Path) -> Report:
+    """Measure a model, or the weights in a safetensors file.
 
-    It is measured as it is now: after training, its weights are no longer the ones that were drawn,
-    and the findings say so.
+    A model that was built or loaded here is held against what its recipe declares. It is measured
+    as it is now: after training, its weights are no longer the ones that were drawn, and the
+    findings say so. Of any other module, and of a file, everything is measured that needs no
+    declaration.
 
     Raises:
-        TypeError: the model carries no plan, because it was made elsewhere.
-        ValueError: parameters of the plan are missing from it, or have other shapes.
+        ValueError: parameters of the model's plan are missing from it, or have other shapes.
+        EnvironmentProblem: the file can't be read, or is no safetensors file.
     """
+    if isinstance(model, str | Path):
+        weights = open_weights(Path(model)).items()
+        found = [Found(name, "tensor", read) for name, read in weights]
+        with one_thread():
+            return survey(Path(model).stem, found)
     plan = getattr(model, "plan", None)
-    if not isinstance(plan, Plan):
-        raise TypeError("the model has no plan; build it or load it with seobuilder")
-    if changed := [a.parameter.name for a in plan.assignments if not _holds(model, a)]:
-        raise ValueError(f"the model was changed since it was built: {', '.join(changed)}")
     with one_thread():
+        if not isinstance(plan, Plan):
+            return survey(type(model).__name__, tensors_of(model))
+        if changed := [a.parameter.name for a in plan.assignments if not _holds(model, a)]:
+            raise ValueError(f"the model was changed since it was built: {', '.join(changed)}")
         return assess(model, plan)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 import seobuilder
@@ -335,8 +336,6 @@ def test_inspect_measures_the_model_as_it_is_now(recipe: Path) -> None:
 
 
 def test_inspect_refuses_what_it_cannot_hold_against_a_plan(recipe: Path) -> None:
-    with pytest.raises(TypeError, match="the model has no plan; build it or load it"):
-        seobuilder.inspect(torch.nn.Linear(2, 2))
     model: Any = seobuilder.build(recipe)
     model.quality.linear = torch.nn.Linear(32, 5)
     with pytest.raises(
@@ -346,6 +345,22 @@ def test_inspect_refuses_what_it_cannot_hold_against_a_plan(recipe: Path) -> Non
     del model.quality
     with pytest.raises(ValueError, match=r"changed since it was built: quality\.linear\.weight"):
         seobuilder.inspect(model)
+
+
+def test_inspect_measures_modules_and_files_that_no_recipe_made(tmp_path: Path) -> None:
+    layer = torch.nn.Linear(2, 3)
+    report = seobuilder.inspect(layer)
+    assert (report.name, report.summary.parameters) == ("Linear", 9)
+    assert [record.name for record in report.parameters] == ["weight", "bias"]
+    save_file(layer.state_dict(), tmp_path / "mine.safetensors")
+    other = seobuilder.inspect(tmp_path / "mine.safetensors")
+    assert {p.name: p.measured for p in other.parameters} == {
+        p.name: p.measured for p in report.parameters
+    }
+    (tmp_path / "text.safetensors").write_text("no weights")
+    for name in ("text.safetensors", "missing.safetensors"):
+        with pytest.raises(EnvironmentProblem, match=f"can't read weights from .*{name}"):
+            seobuilder.inspect(tmp_path / name)
 
 
 def test_a_model_is_copied_and_pickled_like_any_other(recipe: Path) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from safetensors import safe_open
+from torch import Tensor
 
 from seobuilder.artifact.manifest import REPORT, RESOLVED, WEIGHTS, Manifest, identity
 from seobuilder.artifact.verify import require
+from seobuilder.artifact.weights import open_weights
 from seobuilder.recipe.document import format_path, plain
 from seobuilder.recipe.dump import flow
 from seobuilder.recipe.reader import read
@@ -18,6 +19,9 @@ from seobuilder.report.model import Report
 from seobuilder.report.parameters import ParameterRecord
 from seobuilder.report.record import Record
 from seobuilder.report.text import number
+
+Weights: TypeAlias = Mapping[str, Callable[[], Tensor]]
+"""What reads each stored tensor, by name."""
 
 Section = Literal["build", "recipe", "file", "parameter", "output", "finding"]
 
@@ -50,7 +54,7 @@ def compare_builds(old: Path, new: Path) -> list[Difference]:
         *_identities(*manifests),
         *_values((), _recipe(old), _recipe(new)),
         *_inputs(*manifests),
-        *_parameters(*reports, *(_read(folder / WEIGHTS) for folder in (old, new))),
+        *_parameters(*reports, *(open_weights(folder / WEIGHTS) for folder in (old, new))),
         *_outputs(*reports),
         *_findings(*reports),
     ]
@@ -100,7 +104,7 @@ def _items(path: tuple[str | int, ...], old: list[Any], new: list[Any]) -> Itera
             yield from _difference("recipe", format_path((*path, index)), None, texts[1][index])
 
 
-def _parameters(old: Report, new: Report, before: Any, after: Any) -> Iterator[Difference]:
+def _parameters(old: Report, new: Report, before: Weights, after: Weights) -> Iterator[Difference]:
     """Parameters by logical name: how they were drawn, and whether the weights are the same."""
     left = {record.name: record for record in old.parameters}
     right = {record.name: record for record in new.parameters}
@@ -117,11 +121,11 @@ def _parameters(old: Report, new: Report, before: Any, after: Any) -> Iterator[D
             )
 
 
-def _moved(one: ParameterRecord, before: Any, other: ParameterRecord, after: Any) -> str:
+def _moved(one: ParameterRecord, before: Weights, other: ParameterRecord, after: Weights) -> str:
     """How far a weight of the same shape is from what it was, or nothing if it is the same."""
     old, new = (
-        [file.get_tensor(name).double() for name in record.stored]
-        for record, file in ((one, before), (other, after))
+        [weights[name]().double() for name in record.stored]
+        for record, weights in ((one, before), (other, after))
     )
     if [tensor.shape for tensor in old] != [tensor.shape for tensor in new]:
         return "stored in another form"
@@ -177,7 +181,3 @@ def _report(folder: Path) -> Report:
 
 def _recipe(folder: Path) -> Any:
     return plain(read((folder / RESOLVED).read_bytes(), RESOLVED).root)
-
-
-def _read(path: Path) -> Any:
-    return safe_open(path, framework="pt")

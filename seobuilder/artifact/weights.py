@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, load_model, save_file
 from torch import Tensor, nn
 
-from seobuilder.errors import BuildFolderError
+from seobuilder.errors import BuildFolderError, EnvironmentProblem
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -44,6 +46,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise BuildFolderError(f"{path}: the weights cannot be read: {error}") from error
+
+
+def open_weights(path: Path) -> dict[str, Callable[[], Tensor]]:
+    """What reads each tensor of a safetensors file, by name; none is read before it is asked for.
+
+    Raises:
+        EnvironmentProblem: the file can't be read, or is no safetensors file.
+    """
+    try:
+        file: Any = safe_open(path, framework="pt")
+    except (OSError, SafetensorError) as error:
+        raise EnvironmentProblem(f"can't read weights from {path}: {error}") from None
+    return {name: partial(file.get_tensor, name) for name in file.offset_keys()}
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

@@ -80,6 +80,27 @@ def verify(folder: Path) -> None:
     click.echo(f"{folder}: complete and unchanged, {len(manifest.files) + 1} files")
 
 
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Exit with 1 if there is an error.")
+@click.option(
+    "--output-format", type=click.Choice(["full", "json"]), default="full", show_default=True
+)
+def inspect(file: Path, strict: bool, output_format: str) -> None:
+    """Measure the weights in a safetensors file."""
+    from seobuilder.builder import inspect as measured
+    from seobuilder.report.render_json import render_json
+    from seobuilder.report.render_terminal import render_terminal
+
+    report = measured(file)
+    if output_format == "json":
+        click.echo(render_json(report), nl=False)
+    else:
+        render_terminal(report, result_console())
+    if strict and not report.is_healthy:
+        click.get_current_context().exit(1)
+
+
 def _in_the_way(building: Building, target: Path) -> str:
     """Why `target` is not written to, and what to do about it."""
     try:

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from seobuilder.artifact.verify import verify
 
@@ -263,3 +265,22 @@ def relink(path: Path) -> None:
     elsewhere = path.parent.parent / "elsewhere"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
+
+
+def test_inspect_measures_a_weights_file(seobuild, folder: Path) -> None:
+    assert seobuild("small.yaml").code == 0
+    ended = seobuild("inspect", "builds/small/model.safetensors", "--strict")
+    assert ended.code == 0 and ended.out.startswith("model: healthy\n")
+    report = json.loads(
+        seobuild("inspect", "builds/small/model.safetensors", "--output-format", "json").out
+    )
+    assert len(report["parameters"]) == 4 and report["findings"] == []
+    ended = seobuild("inspect", "small.yaml")
+    assert ended.code == 3 and ended.err.startswith("seobuild: can't read weights from small.yaml")
+
+
+def test_inspect_is_strict_where_weights_are_not_finite(seobuild, folder: Path) -> None:
+    save_file({"a.weight": torch.full((2, 2), torch.nan)}, folder / "a.safetensors")
+    assert seobuild("inspect", "a.safetensors").code == 0
+    ended = seobuild("inspect", "a.safetensors", "--strict")
+    assert ended.code == 1 and "H001 a.weight: 4 of 4 elements are NaN" in ended.out

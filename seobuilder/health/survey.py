@@ -1,0 +1,156 @@
+"""A model or a weights file that no recipe made, turned into a report.
+
+Nothing is declared, so nothing is held against a declaration: what can be measured is measured, and
+findings are what is wrong, or looks odd, in any model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seobuilder.health.checks import Subject, check_duplicates, check_finite
+from seobuilder.health.statistics import measure
+from seobuilder.planning.distributions import Keep
+from seobuilder.report.model import Finding, Report, Summary
+from seobuilder.report.parameters import ParameterRecord
+from seobuilder.report.probes import Probes
+
+BUFFER = "buffer"
+"""The role of state that is not learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A tensor under its first name; `read` gives it, from a file each time anew."""
+
+    name: str
+    layer: str
+    read: Callable[[], Tensor]
+    role: str | None = None
+    aliases: tuple[str, ...] = ()
+
+
+def tensors_of(model: nn.Module) -> Iterator[Found]:
+    """Parameters and buffers of a module, each once, with the other names that it has."""
+    names: dict[int, list[str]] = {}
+    first: dict[int, tuple[Tensor, str, str | None]] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        prefix = f"{path}." if path else ""
+        for role, held in ((None, module._parameters), (BUFFER, module._buffers)):
+            for name, tensor in held.items():
+                if tensor is not None:
+                    names.setdefault(id(tensor), []).append(prefix + name)
+                    first.setdefault(id(tensor), (tensor, type(module).__name__, role))
+    for identity, (tensor, layer, role) in first.items():
+        name, *aliases = dict.fromkeys(names[identity])
+        yield Found(name, layer, tensor.detach, role, tuple(aliases))
+
+
+@torch.no_grad()
+def survey(name: str, tensors: Iterable[Found], probes: Probes | None = None) -> Report:
+    """Measure tensors without a declaration, and report.
+
+    NaN and infinities are errors. Weights that are constant, or equal to others, are warnings, for
+    they may be meant.
+    """
+    found = {tensor.name: tensor for tensor in tensors}
+    subjects = [_subject(tensor) for tensor in found.values()]
+    learned = [subject for subject in subjects if subject.record.role != BUFFER]
+    findings = [
+        *(finding for subject in subjects for finding in check_finite(subject.record)),
+        *(finding for subject in learned for finding in _constant(subject.record)),
+        *map(_doubtful, check_duplicates(learned, lambda record: _real(found[record.name]))),
+    ]
+    return Report(
+        name=name,
+        summary=_summary([subject.record for subject in learned]),
+        graph=(),
+        parameters=tuple(subject.record for subject in subjects),
+        outputs=(),
+        batch=None,
+        vocabulary=(),
+        probes=probes,
+        findings=tuple(findings),
+    )
+
+
+def _real(tensor: Found) -> Tensor:
+    """What the tensor holds, complex numbers as pairs, whole ones as fractions."""
+    values = tensor.read()
+    if values.is_complex():
+        return torch.view_as_real(values)
+    return values if values.is_floating_point() else values.to(torch.float64)
+
+
+def _subject(tensor: Found) -> Subject:
+    values = _real(tensor)
+    record = ParameterRecord(
+        name=tensor.name,
+        stored=(tensor.name,),
+        aliases=tensor.aliases,
+        shape=tuple(tensor.read().shape),
+        dtype=str(tensor.read().dtype).removeprefix("torch."),
+        role=tensor.role,
+        layer=tensor.layer,
+        method=None,
+        declared=None,
+        declared_mean=None,
+        declared_std=None,
+        measured=measure(values),
+        fan_in=None,
+        fan_out=None,
+        gain=None,
+        reparametrization=None,
+        rule=None,
+        losing=(),
+    )
+    return Subject(record, Keep(), torch.finfo(values.dtype).eps)
+
+
+def _constant(record: ParameterRecord) -> list[Finding]:
+    """H003, of a matrix: its units stay equal in training unless something tells them apart."""
+    measured = record.measured
+    if len(record.shape) < 2 or measured.count < 2 or measured.min != measured.max:
+        return []
+    if measured.min is None:
+        return []
+    return [
+        Finding(
+            code="H003",
+            severity="warning",
+            place=record.name,
+            message=f"all elements are {measured.min:g}",
+            suggestion="if it is not meant, draw it at random",
+        )
+    ]
+
+
+def _doubtful(finding: Finding) -> Finding:
+    """The same as a warning: without a declaration, it may be meant."""
+    return finding.model_copy(update={"severity": "warning"})
+
+
+def _summary(records: list[ParameterRecord]) -> Summary:
+    widths = {record.dtype: _bytes(record.dtype) for record in records}
+    return Summary(
+        parameters=sum(record.measured.count for record in records),
+        tensors=len(records),
+        bytes=sum(record.measured.count * widths[record.dtype] for record in records),
+        flops=None,
+        seed=None,
+        dtype=", ".join(sorted(widths)) or "none",
+        methods_used={},
+        normalizations_applied={},
+        unnormalized=(),
+        aliases=sum(len(record.aliases) for record in records),
+    )
+
+
+def _bytes(dtype: str) -> int:
+    found = getattr(torch, dtype)
+    assert isinstance(found, torch.dtype)
+    return found.itemsize

@@ -1,0 +1,90 @@
+"""Models and files that no recipe made."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seobuilder.health.survey import Found, survey, tensors_of
+
+
+def found(**tensors: Tensor) -> list[Found]:
+    return [Found(name, "tensor", lambda tensor=tensor: tensor) for name, tensor in tensors.items()]
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(6, 4)
+        self.norm = nn.BatchNorm1d(4)
+        self.head = nn.Linear(4, 6, bias=False)
+        self.head.weight = self.words.weight
+        self.twin = self.norm
+
+
+def test_a_module_gives_its_tensors_once_with_all_their_names() -> None:
+    tensors = {tensor.name: tensor for tensor in tensors_of(Tied())}
+    assert tensors["words.weight"].aliases == ("head.weight",)
+    assert tensors["norm.running_mean"].role == "buffer"
+    assert tensors["norm.weight"].aliases == ("twin.weight",)
+    assert "head.weight" not in tensors and "twin.running_var" not in tensors
+
+
+def test_what_needs_no_declaration_is_measured() -> None:
+    model = Tied()
+    report = survey("Tied", tensors_of(model))
+    assert report.is_healthy and report.summary.parameters == 24 + 8
+    assert (report.summary.tensors, report.summary.aliases, report.summary.bytes) == (3, 3, 128)
+    words = report.parameters[0]
+    assert (words.name, words.layer, words.shape) == ("words.weight", "Embedding", (6, 4))
+    assert (words.rule, words.method, words.declared, words.role) == (None, None, None, None)
+    weight = model.words.weight.detach().double()
+    assert words.measured.std == pytest.approx(float(weight.std(correction=0)))
+    assert words.measured.l1 == pytest.approx(float(weight.abs().sum()))
+
+
+def test_nan_and_infinity_are_errors_in_parameters_and_in_buffers() -> None:
+    model = Tied()
+    model.norm.running_var[0] = math.nan
+    with torch.no_grad():
+        model.words.weight[0, 0] = math.inf
+    report = survey("Tied", tensors_of(model))
+    assert [(f.code, f.place, f.severity) for f in report.findings] == [
+        ("H002", "words.weight", "error"),
+        ("H001", "norm.running_var", "error"),
+    ]
+
+
+def test_constant_matrices_and_copies_are_warnings() -> None:
+    twin = random(8, 8)
+    tensors = found(one=twin, other=twin.clone(), zeros=torch.zeros(3, 3), bias=torch.zeros(3))
+    report = survey("file", tensors)
+    assert [(f.code, f.place, f.severity) for f in report.findings] == [
+        ("H003", "zeros", "warning"),
+        ("H004", "other", "warning"),
+    ]
+    assert report.is_healthy
+
+
+def test_tensors_of_every_dtype_are_measured() -> None:
+    tensors = found(
+        ids=torch.arange(5),
+        flags=torch.tensor([True, False]),
+        complex=torch.tensor([3 + 4j]),
+        half=torch.ones(2, 2, dtype=torch.bfloat16),
+        scalar=torch.tensor(2.5),
+        empty=torch.empty(0, 3),
+    )
+    records = {record.name: record for record in survey("file", tensors).parameters}
+    assert records["ids"].measured.mean == 2 and records["ids"].dtype == "int64"
+    assert records["flags"].measured.zeros == 1
+    assert records["complex"].measured.l2 == 5 and records["complex"].shape == (1,)
+    assert records["half"].dtype == "bfloat16" and records["scalar"].measured.max == 2.5
+    assert records["empty"].measured.count == 0 and records["empty"].measured.mean is None
