@@ -113,7 +113,7 @@ class Building:
             unused = rows - tokenizer.get_vocab_size()
             vocabulary.append(VocabularyRecord(input=name, rows=rows, unused=unused))
         with one_thread():  # sums are split by thread, and their last digits with them
-            outputs = measure_outputs(self.model, recipe, batch.inputs, batch.targets, batch.group)
+            outputs = measure_outputs(self.model, recipe, batch)
             return assess(
                 self.model, self.plan, outputs=outputs, batch=record, vocabulary=vocabulary
             )

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from seobuilder.cli.build_commands import build, inspect, verify
+from seobuilder.cli.compare_command import compare
 from seobuilder.cli.diff_command import diff
 from seobuilder.cli.plan_commands import explain, plan
 from seobuilder.cli.recipe_commands import check, new, resolve, schema
@@ -71,7 +72,7 @@ def cli() -> None:
     """
 
 
-for command in (build, check, plan, explain, resolve, verify, inspect, diff, schema, new):
+for command in (build, check, plan, explain, resolve, verify, inspect, compare, diff, schema, new):
     cli.add_command(command)
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seobuilder.health.first_loss import measure_outputs
+from seobuilder.data.batches import Batch
+from seobuilder.health.first_loss import measure_outputs, summed_loss
 from seobuilder.recipe.spec import Recipe
 from seobuilder.report.model import OutputRecord
 
@@ -45,7 +46,9 @@ def measure(
     spec: dict[str, Any], answer: Tensor, target: Tensor, group: Tensor | None = None
 ) -> OutputRecord:
     inputs = {"page": torch.zeros(len(target), 2)}
-    (record,) = measure_outputs(Fixed(out=answer), recipe(out=spec), inputs, {"out": target}, group)
+    (record,) = measure_outputs(
+        Fixed(out=answer), recipe(out=spec), Batch(inputs, {"out": target}, group)
+    )
     assert (record.name, record.kind) == ("out", spec["kind"])
     return record
 
@@ -93,7 +96,7 @@ def test_an_embedding_is_held_against_the_other_rows() -> None:
     }
     answers = {"first": torch.eye(4), "second": torch.eye(4)}
     records = measure_outputs(
-        Fixed(**answers), recipe(**outputs), {"page": torch.zeros(4, 2)}, {}, None
+        Fixed(**answers), recipe(**outputs), Batch({"page": torch.zeros(4, 2)}, {})
     )
     (record,) = records
     expected = torch.nn.functional.cross_entropy(torch.eye(4) / 0.5, torch.arange(4))
@@ -106,7 +109,7 @@ def test_outputs_come_in_the_recipes_order_and_only_with_a_target() -> None:
     answers = dict.fromkeys(outputs, torch.zeros(2))
     targets = {"a": torch.ones(2), "c": torch.ones(2)}
     inputs = {"page": torch.zeros(2, 2)}
-    records = measure_outputs(Fixed(**answers), recipe(**outputs), inputs, targets, None)
+    records = measure_outputs(Fixed(**answers), recipe(**outputs), Batch(inputs, targets))
     assert [record.name for record in records] == ["c", "a"]
 
 
@@ -127,7 +130,9 @@ def test_it_measures_in_evaluation_mode_and_leaves_the_mode_and_no_graph(trainin
     answer = torch.zeros(2, requires_grad=True)
     model = Fixed(out=answer).train(training)
     inputs = {"page": torch.zeros(2, 2)}
-    measure_outputs(model, recipe(out={"kind": "regression"}), inputs, {"out": torch.ones(2)}, None)
+    measure_outputs(
+        model, recipe(out={"kind": "regression"}), Batch(inputs, {"out": torch.ones(2)})
+    )
     assert model.asked_in_training == [False]
     assert model.training is training and answer.grad is None
 
@@ -139,5 +144,22 @@ def test_the_mode_is_put_back_when_the_model_fails() -> None:
 
     model = Failing().train()
     with pytest.raises(ValueError, match="no"):
-        measure_outputs(model, recipe(out={"kind": "regression"}), {}, {}, None)
+        measure_outputs(model, recipe(out={"kind": "regression"}), Batch({}, {}))
     assert model.training
+
+
+def test_the_losses_of_all_outputs_are_summed_and_differentiable() -> None:
+    outputs = {"a": {"kind": "regression"}, "b": {"kind": "regression"}, "c": {"kind": "embedding"}}
+    answer = torch.zeros(2, requires_grad=True)
+    model = Fixed(a=answer, b=answer + 1, c=torch.zeros(2, 3))
+    batch = Batch({"page": torch.zeros(2, 2)}, {"a": torch.full((2,), 2.0), "b": torch.ones(2)})
+    loss = summed_loss(model, recipe(**outputs), batch)
+    loss.backward()
+    assert loss.item() == 4 and answer.grad is not None and answer.grad.tolist() == [-2, -2]
+
+
+def test_a_model_without_any_loss_has_one_of_zero() -> None:
+    answer = torch.ones(2, 3, requires_grad=True)
+    loss = summed_loss(Fixed(c=answer), recipe(c={"kind": "embedding"}), Batch({}, {}))
+    loss.backward()
+    assert loss.item() == 0 and answer.grad is not None and not answer.grad.any()

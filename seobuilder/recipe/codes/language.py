@@ -212,7 +212,7 @@ LANGUAGE: dict[str, Code] = {
     ),
     "R209": Code(
         "unknown preset",
-        "No preset of that name is shipped.",
+        "No preset, or after `compare --init` no method either, has that name.",
         "Take one of the names that the message lists; `docs/presets.md` shows their rules.",
     ),
     "R210": Code(
