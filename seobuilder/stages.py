@@ -31,6 +31,7 @@ from seobuilder.data.tokenizer import prepare_tokenizers, tokenizer_groups
 from seobuilder.errors import EnvironmentProblem
 from seobuilder.health.assess import assess
 from seobuilder.health.first_loss import measure_outputs
+from seobuilder.health.probes.probe import probe
 from seobuilder.init.initialize import initialize
 from seobuilder.init.streams import SCHEME
 from seobuilder.init.threads import one_thread
@@ -113,9 +114,13 @@ class Building:
             unused = rows - tokenizer.get_vocab_size()
             vocabulary.append(VocabularyRecord(input=name, rows=rows, unused=unused))
         with one_thread():  # sums are split by thread, and their last digits with them
-            outputs = measure_outputs(self.model, recipe, batch)
             return assess(
-                self.model, self.plan, outputs=outputs, batch=record, vocabulary=vocabulary
+                self.model,
+                self.plan,
+                outputs=measure_outputs(self.model, recipe, batch),
+                batch=record,
+                vocabulary=vocabulary,
+                probes=probe(self.model, self.plan, recipe, batch),
             )
 
     @cached_property

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePath
 
 import torch
 from torch import Tensor, nn
 
 from seobuilder.health.checks import Subject, check_duplicates, check_outputs, check_parameter
+from seobuilder.health.probes.findings import check_probes
 from seobuilder.health.statistics import measure
 from seobuilder.planning.gains import MEANING
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
-from seobuilder.recipe.diagnostics import Diagnostic, Mark
+from seobuilder.recipe.diagnostics import Diagnostic
 from seobuilder.report.model import (
     BatchRecord,
     Finding,
@@ -51,6 +51,7 @@ def assess(
         *(finding for subject in subjects for finding in check_parameter(subject, tests)),
         *check_duplicates(subjects, lambda record: drawn_weight(model, stored[record.name])),
         *check_outputs(outputs),
+        *(check_probes(probes, plan, outputs) if probes else ()),
     ]
     return Report(
         name=plan.name,
@@ -170,12 +171,7 @@ def _kind(node: Node) -> str:
 
 
 def _rule(rule: RuleReference) -> RuleRecord:
-    return RuleRecord(place=_place(rule.mark), text=rule.text, preset=rule.preset)
-
-
-def _place(mark: Mark) -> str:
-    # The folder depends on where a build was started from; the report must not.
-    return f"{PurePath(mark.file).name}:{mark.line}"
+    return RuleRecord(place=rule.mark.place, text=rule.text, preset=rule.preset)
 
 
 def _planned(diagnostic: Diagnostic) -> Finding:
@@ -184,6 +180,6 @@ def _planned(diagnostic: Diagnostic) -> Finding:
         severity=diagnostic.severity,
         place=diagnostic.path,
         message=diagnostic.message,
-        rule=None if diagnostic.mark is None else _place(diagnostic.mark),
+        rule=None if diagnostic.mark is None else diagnostic.mark.place,
         suggestion=diagnostic.help,
     )

@@ -85,6 +85,24 @@ class Attention(nn.Module):
         y: Tensor = self.output(heads.transpose(1, 2).flatten(2))
         return y
 
+    def scores(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Scores [B, H, T, T] of each query and key, and whether the query sees the key.
+
+        The second is boolean and broadcasts to the first, which is -inf where it is false. The
+        softmax of the scores over their last axis are the weights that `forward` uses.
+        """
+        query, key, _, bias = self.project(x)
+        key = key.repeat_interleave(self.heads // self.kv_heads, dim=1)
+        scale = query.shape[-1] ** -0.5 if self.scale is None else self.scale
+        scores = scale * query @ key.mT
+        allowed = self._allowed(x.shape[1], x.device, mask, bias)
+        if allowed is None:
+            allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device)
+            allowed = allowed.tril() if self.causal else allowed
+        if allowed.dtype != torch.bool:
+            return scores + allowed, allowed > -torch.inf
+        return scores.masked_fill(~allowed, -torch.inf), allowed
+
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Query [B, H, T, D], key and value [B, H', T, D], and the bias of the scores, if any.
 

@@ -61,6 +61,13 @@ def function_moments(name: str, mean: float, variance: float) -> Moments:
     return first, sum((value - first) ** 2 * weight for value, weight in values)
 
 
+def expectation(
+    function: Callable[[float], float], mean: float = 0.0, variance: float = 1.0
+) -> float:
+    """E[f(x)] for normal x."""
+    return sum(function(x) * weight for x, weight in _nodes(mean, sqrt(variance)))
+
+
 @lru_cache(maxsize=4096)
 def function_covariance(name: str, mean: float, variance: float, covariance: float) -> float:
     """Covariance of f(x) and f(y), x and y normal, alike, of this covariance, to about 1e-3.

@@ -18,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Literal, TypeAlias
 
 from seobuilder.recipe.change import Change
@@ -43,6 +44,11 @@ class Mark:
     line: int
     column: int
     length: int = 1
+
+    @property
+    def place(self) -> str:
+        """`file:line`, without folders, which depend on where a command was started from."""
+        return f"{PurePath(self.file).name}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from seobuilder.recipe.codes.data import DATA
 from seobuilder.recipe.codes.health import HEALTH
 from seobuilder.recipe.codes.language import LANGUAGE
 from seobuilder.recipe.codes.plan import PLAN
+from seobuilder.recipe.codes.probes import PROBES
 
 __all__ = ["CODES", "Code"]
 
-CODES: dict[str, Code] = {**LANGUAGE, **PLAN, **DATA, **HEALTH}
+CODES: dict[str, Code] = {**LANGUAGE, **PLAN, **DATA, **HEALTH, **PROBES}

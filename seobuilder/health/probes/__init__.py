@@ -1,0 +1,1 @@
+"""What data shows that runs through a model: signal, gradient, attention, the first steps."""

@@ -1,0 +1,293 @@
+"""What is wrong with what the probes heard.
+
+Thresholds are factors that no sound draw comes near to, not significance levels: whether a number
+lies in its band is shown, and is no finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
+from math import sqrt
+
+from seobuilder.planning.model import Assignment, Plan
+from seobuilder.planning.rules import listed
+from seobuilder.report.model import Finding, OutputRecord, Severity
+from seobuilder.report.probes import Probes, SignalRecord
+
+WEAK, FATAL = 1e2, 1e4
+"""Ratios, over the blocks of a stack, of variances and of squared gradients."""
+
+DEAD, ALL_DEAD = 0.25, 0.9
+"""Share of units beyond those that depth explains, and share of all units."""
+
+SATURATED, FROZEN = 0.25, 0.02
+"""Share of the entropy of equal weights."""
+
+COLLAPSED, ALIKE = 0.95, 0.995
+"""Mean cosine of two tokens."""
+
+MATRICES = ("weight", "residual_out", "head", "gate", "recurrent_input", "recurrent_hidden")
+
+
+def check_probes(probes: Probes, plan: Plan, outputs: Sequence[OutputRecord]) -> list[Finding]:
+    """H020 to H026, in the order of the codes."""
+    teller = _Teller(plan)
+    stacks = _stacks(probes.signals)
+    return [
+        *teller.signals(probes.signals, stacks),
+        *teller.gradients(stacks),
+        *teller.dead_units(probes.signals),
+        *teller.attention(probes),
+        *teller.collapse(stacks, probes.signals),
+        *teller.silence(probes, _measured(plan, outputs)),
+        *teller.updates(probes),
+    ]
+
+
+def _stacks(signals: Sequence[SignalRecord]) -> dict[str, list[SignalRecord]]:
+    """The records of blocks by the stack that they are in, first to last."""
+    blocks = [record for record in signals if record.name.rpartition(".")[2].isdecimal()]
+    groups = groupby(blocks, key=lambda record: record.name.rpartition(".")[0])
+    return {stack: list(members) for stack, members in groups}
+
+
+def _measured(plan: Plan, outputs: Sequence[OutputRecord]) -> set[str]:
+    """The steps that something flows through to an output with a loss."""
+    sources = {name: (owner, *given) for name, owner, given, _ in plan.root.settings["steps"]}
+    wanted = [output.name for output in outputs if output.rows]
+    reached: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name not in reached:
+            reached.add(name)
+            wanted += sources.get(name, ())
+    return reached
+
+
+class _Teller:
+    """Makes findings, with the rule that decides the weights of a place."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.assignments = plan.assignments
+
+    def signals(
+        self, signals: Sequence[SignalRecord], stacks: dict[str, list[SignalRecord]]
+    ) -> Iterator[Finding]:
+        """H020: the signal is not finite, vanishes or explodes."""
+        for record in signals:
+            if record.variance is None:
+                yield self.finding(
+                    "H020",
+                    "error",
+                    record.name,
+                    "the signal is not finite",
+                    suggestion="draw the layers before it with a smaller standard deviation",
+                )
+                return  # what comes after it is no better
+        for stack, records in stacks.items():
+            ratio = _ratio(records[0].variance, records[-1].variance)
+            if severity := _beyond(ratio):
+                yield self.finding(
+                    "H020",
+                    severity,
+                    stack,
+                    f"the signal's variance {_change(ratio)} over {len(records)} blocks",
+                    measured=ratio,
+                    expected=_ratio(records[0].expected, records[-1].expected),
+                    tolerance=WEAK,
+                    source="He et al. 2015, arXiv:1502.01852, section 2.2",
+                    suggestion=_KEEP_SIZE,
+                )
+
+    def gradients(self, stacks: dict[str, list[SignalRecord]]) -> Iterator[Finding]:
+        """H021: the gradient vanishes or explodes on its way back."""
+        for stack, records in stacks.items():
+            ratio = _ratio(records[-1].gradient, records[0].gradient)
+            if severity := _beyond(ratio * ratio):
+                expected = _ratio(records[-1].gradient, records[0].gradient_expected)
+                yield self.finding(
+                    "H021",
+                    severity,
+                    stack,
+                    f"the gradient {_change(ratio)} on its way back through {len(records)} blocks",
+                    measured=ratio,
+                    expected=expected if records[0].gradient_expected else None,
+                    tolerance=sqrt(WEAK),
+                    source="Glorot and Bengio 2010, section 4.2",
+                    suggestion=_KEEP_SIZE,
+                )
+
+    def dead_units(self, signals: Sequence[SignalRecord]) -> Iterator[Finding]:
+        """H022: more units are zero on all rows than the likeness of the rows explains."""
+        dead = [
+            record
+            for record in signals
+            if record.dead is not None and record.dead > (record.dead_expected or 0.0) + DEAD
+        ]
+        # What comes behind a dead block is dead of it.
+        for _, members in groupby(dead, key=lambda record: record.name.rpartition(".")[0]):
+            record, *others = members
+            more = f" (and those of {len(others)} more behind it)" if others else ""
+            assert record.dead is not None
+            yield self.finding(
+                "H022",
+                "error" if record.dead >= ALL_DEAD else "warning",
+                record.name,
+                f"{record.dead:.0%} of the units are zero on all rows{more}",
+                measured=record.dead,
+                expected=record.dead_expected,
+                tolerance=DEAD,
+                source="rows as alike as those that come in, normal before the activation",
+                suggestion="draw the biases as zeros, or take leaky_relu or gelu",
+            )
+
+    def attention(self, probes: Probes) -> Iterator[Finding]:
+        """H023: attention looks at one key alone, so that its scores get no gradient."""
+        for record in probes.attention:
+            if record.entropy is None or not record.uniform or record.uniform < 0.5:
+                continue
+            share = record.entropy / record.uniform
+            if share < SATURATED:
+                yield self.finding(
+                    "H023",
+                    "error" if share < FROZEN else "warning",
+                    record.name,
+                    "attention is saturated: its weights have little of the entropy of equal ones",
+                    measured=record.entropy,
+                    expected=record.uniform,
+                    tolerance=(1 - SATURATED) * record.uniform,
+                    source="Zhai et al. 2023, arXiv:2303.06296",
+                    suggestion="draw queries and keys with a smaller standard deviation, "
+                    "or set qk_norm",
+                )
+
+    def collapse(
+        self, stacks: dict[str, list[SignalRecord]], signals: Sequence[SignalRecord]
+    ) -> Iterator[Finding]:
+        """H024: a stack makes the tokens of a text alike."""
+        for stack, records in stacks.items():
+            last = records[-1]
+            if last.kind != "transformer_block" or last.similarity is None:
+                continue
+            before = [r.similarity for r in signals if r.depth < records[0].depth]
+            arrived = before[-1] if before and before[-1] is not None else 0.0
+            if last.similarity >= COLLAPSED > arrived:
+                yield self.finding(
+                    "H024",
+                    "error" if last.similarity >= ALIKE else "warning",
+                    stack,
+                    "the tokens of a text are all alike behind the last block",
+                    measured=last.similarity,
+                    expected=arrived,
+                    tolerance=COLLAPSED - arrived,
+                    source="Dong, Cordonnier and Loukas 2021, arXiv:2103.03404",
+                    suggestion="let the skip path count for more: `residual: plain`, "
+                    "`placement: pre`, or smaller residual_out weights",
+                )
+
+    def silence(self, probes: Probes, measured: Collection[str]) -> Iterator[Finding]:
+        """H025: a parameter gets no gradient in any of the first steps."""
+        silent = [record.name for record in probes.parameters if record.wakes is None]
+        for module, members in groupby(silent, key=lambda name: name.partition(".")[0]):
+            names = list(members)
+            if module not in measured:
+                continue
+            yield self.finding(
+                "H025",
+                "error",
+                names[0] if len(names) == 1 else module,
+                f"no gradient in the first {probes.steps} steps for {listed(names)}",
+                measured=0.0,
+                source="weights of zeros that are meant let the gradient through after a step",
+                suggestion="look for a layer of zeros, or of dead units, in it or behind it",
+            )
+
+    def updates(self, probes: Probes) -> Iterator[Finding]:
+        """H026: the first step replaces a weight, or does not move it."""
+        steps = {record.name: record for record in probes.parameters}
+        for assignment in self.assignments:
+            parameter = assignment.parameter
+            update = steps[parameter.name].update
+            if parameter.role not in MATRICES or not update:
+                continue
+            if update > 1:
+                message = "the first step of AdamW is larger than the weight itself"
+                suggestion = "draw it with a larger standard deviation, or as zeros"
+            elif update < 1e-5:
+                message = "the first step of AdamW hardly moves the weight"
+                suggestion = "draw it with a smaller standard deviation"
+            else:
+                continue
+            yield self.finding(
+                "H026",
+                "warning",
+                parameter.name,
+                message,
+                measured=update,
+                tolerance=1.0 if update > 1 else 1e-5,
+                source=f"at a learning rate of {probes.learning_rate:g}",
+                suggestion=suggestion,
+            )
+
+    def finding(
+        self,
+        code: str,
+        severity: Severity,
+        place: str,
+        message: str,
+        *,
+        measured: float | None = None,
+        expected: float | None = None,
+        tolerance: float | None = None,
+        source: str = "",
+        suggestion: str = "",
+    ) -> Finding:
+        """A finding at a place, with the rule of the weights in it."""
+        rule = next((a.rule for a in self._weights(place)), None)
+        return Finding(
+            code=code,
+            severity=severity,
+            place=place,
+            message=message,
+            measured=measured,
+            expected=expected,
+            tolerance=tolerance,
+            rule=None if rule is None else rule.mark.place,
+            source=source,
+            suggestion=suggestion,
+        )
+
+    def _weights(self, place: str) -> Iterator[Assignment]:
+        """The matrices inside a place, or the parameter of that name."""
+        for assignment in self.assignments:
+            parameter = assignment.parameter
+            if parameter.name == place or (
+                parameter.name.startswith(f"{place}.") and parameter.role in MATRICES
+            ):
+                yield assignment
+
+
+_KEEP_SIZE = (
+    "take a method that keeps the size: kaiming for relu, xavier for tanh, lecun for selu, "
+    "autoinit for any; or norms"
+)
+
+
+def _ratio(first: float | None, last: float | None) -> float:
+    """last / first; 1 where nothing can be said, infinity where something comes from nothing."""
+    if first is None or last is None or first == last:
+        return 1.0
+    return last / first if first else float("inf")
+
+
+def _beyond(ratio: float) -> Severity | None:
+    size = max(ratio, 1 / ratio if ratio else float("inf"))
+    return "error" if size > FATAL else "warning" if size > WEAK else None
+
+
+def _change(ratio: float) -> str:
+    if ratio == 0:
+        return "shrinks to nothing"
+    word = "grows" if ratio > 1 else "shrinks"
+    return f"{word} by a factor of {max(ratio, 1 / ratio):.2g}"

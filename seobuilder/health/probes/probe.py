@@ -1,0 +1,98 @@
+"""One pass through a model and back, and its first steps, told as records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from seobuilder.data.batches import Batch
+from seobuilder.health.first_loss import summed_loss
+from seobuilder.health.probes.places import places
+from seobuilder.health.probes.prediction import predict
+from seobuilder.health.probes.signals import attention_records, signal_records
+from seobuilder.health.probes.steps import LEARNING_RATE, STEPS, first_steps
+from seobuilder.health.probes.tap import listen
+from seobuilder.health.probes.untouched import untouched
+from seobuilder.layers import Attention
+from seobuilder.planning.model import Plan
+from seobuilder.recipe.spec import Recipe
+from seobuilder.report.probes import Probes
+
+
+def probe(model: nn.Module, plan: Plan, recipe: Recipe, batch: Batch) -> Probes:
+    """What a batch shows of a model that was compiled from `plan`; the model stays as it was.
+
+    It runs in evaluation mode, but with the statistics of the batch where a norm keeps some:
+    before training, those that it keeps are none of the data.
+    """
+    found = places(plan)
+    watched = {place.name: model.get_submodule(place.path) for place in found}
+    attentions = {
+        name: module for name, module in model.named_modules() if isinstance(module, Attention)
+    }
+    relus = _relus(watched, {place.name for place in found if place.is_block})
+    everything = {**watched, **attentions, **relus}
+    masks = {
+        name: batch.inputs[name] != spec.padding_id for name, spec in recipe.token_inputs.items()
+    }
+    with untouched(model):
+        _quiet(model)
+        with listen(everything) as heard:
+            loss = summed_loss(model, recipe, batch)
+        outputs = {name: heard.outputs[name] for name in watched if name in heard.outputs}
+        gradients = _gradients(loss, outputs)
+        activations = {
+            name.removesuffix(_RELU): (heard.inputs[name][0], heard.outputs[name])
+            for name in relus
+            if name in heard.outputs
+        }
+        prediction = predict(plan, recipe, batch)
+        signals = signal_records(found, outputs, gradients, activations, masks, prediction)
+        attention = attention_records(attentions, heard.inputs)
+        stored = dict(model.named_parameters(remove_duplicate=False))
+        names = {
+            a.parameter.name: tuple(stored[name] for name in a.parameter.stored)
+            for a in plan.assignments
+        }
+        steps, losses = first_steps(model, names, lambda: summed_loss(model, recipe, batch))
+    return Probes(
+        signals=signals,
+        attention=attention,
+        parameters=steps,
+        learning_rate=LEARNING_RATE,
+        steps=STEPS,
+        losses=losses,
+    )
+
+
+_RELU = " relu"
+"""Tells a block's activation from the block; no name has a space."""
+
+
+def _relus(watched: Mapping[str, nn.Module], blocks: set[str]) -> dict[str, nn.Module]:
+    """The ReLU of each block that has one, the only activation whose units are exactly zero."""
+    return {
+        name + _RELU: module
+        for name in blocks
+        for module in watched[name].modules()
+        if isinstance(module, nn.ReLU)
+    }
+
+
+def _quiet(model: nn.Module) -> None:
+    """Evaluation mode, but for norms that keep statistics, which take those of the batch."""
+    model.eval()
+    for module in model.modules():
+        if "running_mean" in module._buffers:
+            module.training = True
+
+
+def _gradients(loss: Tensor, outputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    """Of the loss with respect to each output; None where it does not depend on it."""
+    wanted = {name: output for name, output in outputs.items() if output.requires_grad}
+    if not loss.requires_grad or not wanted:
+        return {}
+    found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True)
+    return dict(zip(wanted, found, strict=True))

@@ -1,0 +1,59 @@
+"""H020 and up: what data showed that ran through a built model."""
+
+from __future__ import annotations
+
+from seobuilder.recipe.codes.code import Code
+
+PROBES: dict[str, Code] = {
+    "H020": Code(
+        "signal vanishes or explodes",
+        "The variance of the signal behind the last block of a stack is more than 100 times that "
+        "behind the first, or less than a hundredth (an error from 10,000 on), or a signal is not "
+        "finite. The report shows it block by block, with the band that the plan predicts.",
+        "Take a method that keeps the size of the signal: kaiming for relu, xavier for tanh and "
+        "sigmoid, lecun_normal for selu, autoinit for any activation; or norms.",
+    ),
+    "H021": Code(
+        "gradient vanishes or explodes",
+        "The root mean square of the loss's gradient behind the first block of a stack is more "
+        "than 10 times that behind the last, or less than a tenth (an error from 100 on), though "
+        "the signal keeps its size.",
+        "As for H020. In a deep plain stack, orthogonal weights; in a transformer, `placement: "
+        "pre`.",
+    ),
+    "H022": Code(
+        "dead units",
+        "Units of a ReLU are zero on all rows of the batch, a quarter of them more than the "
+        "likeness of the rows explains. Depth makes rows alike, and a share of units dead on all "
+        "of them: for width 512 and 256 rows 0, 10, 25 and 29 % at depths of 1, 10, 20 and 30. "
+        "That is no finding.",
+        'Draw the biases as zeros: `{match: "**.bias", method: zeros}`; or take leaky_relu or '
+        "gelu.",
+    ),
+    "H023": Code(
+        "attention is saturated",
+        "The entropy of the attention weights is less than a quarter of that of equal weights (an "
+        "error below 2 %). A softmax that has decided passes hardly any gradient to its scores.",
+        'Draw queries and keys smaller: `{match: "**.{query,key}.weight", method: '
+        "xavier_uniform}`; or set `qk_norm`.",
+    ),
+    "H024": Code(
+        "tokens are alike",
+        "Behind the last block, the mean cosine of two tokens of a text is above 0.95 (an error "
+        "from 0.995 on), though the tokens that came in were told apart: rank collapse.",
+        "Let the skip path count for more: `residual: plain`, `placement: pre`, smaller "
+        "`residual_out` weights, or `placement: deepnorm` with its preset.",
+    ),
+    "H025": Code(
+        "no gradient",
+        "A parameter that leads to a loss gets a gradient of exactly zero in each of the first "
+        "steps of training. A head of zeros, Fixup and ReZero wake up after a step; this does not.",
+        "Look behind it for a layer of zeros, or a layer whose units are all dead.",
+    ),
+    "H026": Code(
+        "first step out of proportion",
+        "AdamW's first step, at a rate of 0.001, is larger than the weight that it changes, or "
+        "less than a hundred-thousandth of it.",
+        "Draw the weight with a standard deviation between 0.001 and 10, or as zeros.",
+    ),
+}
