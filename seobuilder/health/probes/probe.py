@@ -37,7 +37,7 @@ def probe(model: nn.Module, plan: Plan, recipe: Recipe, batch: Batch) -> Probes:
     masks = {
         name: batch.inputs[name] != spec.padding_id for name, spec in recipe.token_inputs.items()
     }
-    with untouched(model):
+    with untouched(model), torch.enable_grad():
         _quiet(model)
         with listen(everything) as heard:
             loss = summed_loss(model, recipe, batch)
