@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seobuilder.health.checks import TESTS, check_duplicates, check_outputs, check_parameter
 from seobuilder.health.histogram import histogram
-from seobuilder.health.spectral_checks import check_spectral_norm
+from seobuilder.health.spectral_checks import SIGMA_ERROR, check_spectral_norm
 from seobuilder.health.spectrum import as_matrices, declared_edges, spectrum
 from seobuilder.health.statistics import measure
 from seobuilder.health.subject import Subject
@@ -114,7 +114,7 @@ def _check_spectral_norm(
         return []
     module, tensor_name = locate(model, plain_name(assignment.parameter.stored[0]))
     matrix, sigma = divisor(module, tensor_name)
-    found = spectrum(matrix.unsqueeze(0), record.measured)
+    found = spectrum(matrix.unsqueeze(0), record.measured, error=SIGMA_ERROR)
     return [] if found is None else check_spectral_norm(record, sigma, found)
 
 

@@ -140,8 +140,10 @@ def _lost(subject: Subject, drawn: Tensor, std: float, count: int, tests: int) -
     declared, info = subject.distribution, torch.finfo(drawn.dtype)
     mean = subject.record.declared_mean or 0.0
     centre = declared.parent_mean if isinstance(declared, TruncatedNormal) else mean
-    # What lies between zero and the smallest number, or cancels the mean.
-    spacing = max(info.smallest_normal, abs(centre)) * info.eps
+    # Below the smallest number all is zero, and so is what cancels: a draw and the mean, or the
+    # products that an orthogonal matrix consists of. The draws of a sparse one are single numbers.
+    cancelled = abs(centre) if isinstance(declared, Sparse) else max(abs(centre), std)
+    spacing = max(info.smallest_normal, cancelled) * info.eps
     # No family here has a density of more than 1 / std.
     return most_by_chance(count * min(1.0, spacing / std), tests)
 

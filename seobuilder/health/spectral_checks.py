@@ -14,6 +14,9 @@ from seobuilder.report.parameters import ParameterRecord, Spectrum
 EXACT_TOLERANCE = 1e-4
 """Share of the gain by which rounding may move a singular value of an orthogonal float32 matrix."""
 
+SIGMA_ERROR = 1e-3
+"""Relative error with which the divisor of a spectral norm is known."""
+
 LARGE = 32
 """Rows and columns from which on the largest singular value follows Tracy and Widom's law."""
 
@@ -114,6 +117,7 @@ def check_spectral_norm(record: ParameterRecord, sigma: float, spectrum: Spectru
     """
     if not spectrum.largest:
         return []
+    # Where a build stops is decided in float32.
     tolerance = TOLERANCE + (spectrum.error or 0.0) + 1e-4
     if abs(sigma / spectrum.largest - 1) <= tolerance:
         return []

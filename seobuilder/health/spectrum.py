@@ -28,16 +28,18 @@ Edges = tuple[float, float]
 EXACT = 1 << 33
 """Multiplications of a Gram matrix up to which all singular values are found: about a second."""
 
-LANCZOS_ERROR = 0.01
-"""Relative error of the largest singular value where only that is found."""
+LANCZOS_ERROR = 0.02
+"""Relative error of the largest singular value where only that is found, unless less is asked."""
 
 VALUES = 64
 """Singular values, or quantiles of them, that a record holds at most."""
 
-# One more product than this is what a spectrum without a gap takes for LANCZOS_ERROR.
-_BASIS = 7
-_PART = 1 << 22
-_BLOCK = 1 << 19
+# Vectors that the Lanczos method works with. A spectrum without a gap takes about as many products
+# as the coarse one has for `LANCZOS_ERROR`.
+_COARSE_BASIS, _FINE_BASIS = 6, 20
+
+# Elements of one thread's share, and of one product.
+_PART, _BLOCK = 1 << 22, 1 << 19
 
 
 def as_matrices(
@@ -86,19 +88,25 @@ def declared_edges(distribution: Distribution | None, shape: tuple[int, int]) ->
 
 
 @torch.no_grad()
-def spectrum(matrices: Tensor, measured: Statistics, edges: Edges | None = None) -> Spectrum | None:
+def spectrum(
+    matrices: Tensor,
+    measured: Statistics,
+    edges: Edges | None = None,
+    error: float = LANCZOS_ERROR,
+) -> Spectrum | None:
     """Singular values of matrices [number, rows, columns], those of all matrices together.
 
     Up to `EXACT` multiplications, number x rows x columns x min(rows, columns), all are found, as
     roots of the eigenvalues of the smaller Gram matrix in float64: to 1e-8 of the largest one, and
-    the largest to about 1e-15. Beyond, only the largest is, by the Lanczos method of ARPACK on
-    float32 products, each of which reads the matrix once; it mostly takes 8 to 30 of them. The
-    estimate comes from below, and its residual is at most `LANCZOS_ERROR`.
+    the largest to about 1e-15. Beyond, only the largest is, by the Lanczos method of ARPACK. It
+    reads the matrix once for each product in float32, 7 to 20 times for `LANCZOS_ERROR`. The
+    estimate comes from below, and stops where its residual is no more than `error`.
 
     Args:
         matrices: see `as_matrices`.
         measured: the statistics of their elements.
         edges: see `declared_edges`.
+        error: relative error of the largest that is good enough where only that is found.
 
     Returns:
         None if there is no element, or one is not finite.
@@ -115,14 +123,14 @@ def spectrum(matrices: Tensor, measured: Statistics, edges: Edges | None = None)
     elif exact:
         values = _all_values(matrices, scale)
     else:
-        values = np.array([max(_largest(matrix, scale) for matrix in matrices)])
+        values = np.array([max(_largest(matrix, scale, error) for matrix in matrices)])
     return Spectrum(
         rows=rows,
         columns=columns,
         largest=float(values[0]),
         smallest=float(values[-1]) if exact else None,
         method="exact" if exact else "lanczos",
-        error=1e-14 if exact else LANCZOS_ERROR,
+        error=1e-14 if exact else error,
         values=tuple(map(float, _quantiles(values))) if exact else (),
         edges=edges,
     )
@@ -131,21 +139,25 @@ def spectrum(matrices: Tensor, measured: Statistics, edges: Edges | None = None)
 def _all_values(matrices: Tensor, scale: float) -> NDArray[np.float64]:
     """Singular values in falling order."""
     tall = matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mT
+    number, _, short = tall.shape
+    gram = torch.zeros(number, short, short, dtype=torch.float64)
     with one_thread():  # sums of a product are split by thread, and their last digits with them
-        # Squares of small weights would underflow, those of large ones overflow.
-        wide = tall.to(device="cpu", dtype=torch.float64) / scale
-        squares = torch.linalg.eigvalsh(wide.mT @ wide)
-    values = squares.clamp_(min=0).sqrt_().mul_(scale).flatten().numpy()
-    return np.asarray(np.sort(values)[::-1], dtype=np.float64)
+        for block in torch.split(tall, max(short, _BLOCK // (number * short)), dim=1):
+            # Squares of small weights would underflow, those of large ones overflow.
+            wide = block.to("cpu", torch.float64) / scale
+            gram.baddbmm_(wide.mT, wide)
+        squares = torch.linalg.eigvalsh(gram)
+    falling = squares.flatten().sort(descending=True).values
+    values: NDArray[np.float64] = falling.clamp_(min=0).sqrt_().mul_(scale).numpy()
+    return values
 
 
 def _quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    if len(values) <= VALUES:
-        return values
-    return values[np.linspace(0, len(values) - 1, VALUES).round().astype(int)]
+    places = np.linspace(0, len(values) - 1, min(VALUES, len(values)))
+    return np.take(values, places.round().astype(int))
 
 
-def _largest(matrix: Tensor, scale: float) -> float:
+def _largest(matrix: Tensor, scale: float, error: float) -> float:
     """The largest singular value of a matrix of any size, by products with blocks of its rows."""
     tall = matrix if len(matrix) >= matrix.shape[1] else matrix.mT
     short = tall.shape[1]
@@ -175,8 +187,8 @@ def _largest(matrix: Tensor, scale: float) -> float:
             1,
             which="LA",
             v0=start,
-            ncv=min(_BASIS, short),
-            tol=2 * LANCZOS_ERROR,
+            ncv=min(_COARSE_BASIS if error >= LANCZOS_ERROR else _FINE_BASIS, short),
+            tol=2 * error,
             return_eigenvectors=False,
         )
     return scale * sqrt(max(0.0, float(square)))
