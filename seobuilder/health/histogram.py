@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import prod, sqrt
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seobuilder.health.shapes import Values, declared_cdf, declared_ends, declared_nonzeros
 from seobuilder.init.threads import sharing
-from seobuilder.planning.distributions import Distribution, Sparse
+from seobuilder.planning.distributions import Distribution
 from seobuilder.report.parameters import Histogram, Statistics
 
 BINS = 33
@@ -43,7 +43,8 @@ def histogram(
     Returns:
         None if nothing is finite, or all finite elements are equal.
     """
-    ends = _ends(measured, distribution)
+    shape = shape or tuple(tensor.shape)
+    ends = _ends(measured, distribution, shape)
     if ends is None:
         return None
     low, high = ends
@@ -55,23 +56,22 @@ def histogram(
     parts = torch.split(tensor.detach().reshape(-1), _PART)
     with sharing(len(parts)) as spread:
         counts = sum(spread(count, parts), torch.zeros(BINS, dtype=torch.float64))
-    expected = _expected(
-        np.linspace(low, high, BINS + 1), tensor.numel(), distribution, shape or tuple(tensor.shape)
-    )
+    edges = np.linspace(low, high, BINS + 1)
+    expected = _expected(edges, tensor.numel(), distribution, shape)
     return Histogram(low=low, high=high, counts=tuple(int(c) for c in counts), expected=expected)
 
 
-def _ends(measured: Statistics, distribution: Distribution | None) -> tuple[float, float] | None:
+def _ends(
+    measured: Statistics, distribution: Distribution | None, shape: tuple[int, ...]
+) -> tuple[float, float] | None:
     if measured.min is None or measured.max is None or measured.min == measured.max:
         return None
     if measured.mean is None or measured.std is None:
         return None
-    # The zeros of a sparse weight make its standard deviation smaller than that of what was drawn.
-    std = distribution.std if isinstance(distribution, Sparse) else measured.std
-    low, high = declared_ends(distribution) or (
-        measured.mean - REACH * std,
-        measured.mean + REACH * std,
-    )
+    # Declared zeros make the standard deviation smaller than that of what was drawn.
+    nonzeros = declared_nonzeros(distribution, shape) or prod(shape)
+    reach = REACH * measured.std * sqrt(prod(shape) / nonzeros)
+    low, high = declared_ends(distribution) or (measured.mean - reach, measured.mean + reach)
     low, high = max(low, measured.min), min(high, measured.max)
     # Data that has nothing in common with its declaration is shown as it is.
     return (low, high) if low < high else (measured.min, measured.max)
