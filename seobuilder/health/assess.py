@@ -8,9 +8,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seobuilder.health.checks import Subject, check_duplicates, check_outputs, check_parameter
+from seobuilder.health.checks import TESTS, check_duplicates, check_outputs, check_parameter
+from seobuilder.health.histogram import histogram
 from seobuilder.health.probes.findings import check_probes
+from seobuilder.health.spectral_checks import SIGMA_ERROR, check_spectral_norm
+from seobuilder.health.spectrum import as_matrices, declared_edges, spectrum
 from seobuilder.health.statistics import measure
+from seobuilder.health.subject import Subject
+from seobuilder.norm.reparametrization import divisor, locate, plain_name
+from seobuilder.planning.distributions import Orthogonal
 from seobuilder.planning.gains import MEANING
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
 from seobuilder.recipe.diagnostics import Diagnostic
@@ -23,7 +29,7 @@ from seobuilder.report.model import (
     Summary,
     VocabularyRecord,
 )
-from seobuilder.report.parameters import ParameterRecord, RuleRecord
+from seobuilder.report.parameters import ParameterRecord, RuleRecord, Spectrum, Statistics
 from seobuilder.report.probes import Probes
 
 
@@ -43,16 +49,18 @@ def assess(
     `vocabulary` and `probes` are what the caller learned by running data through it. The plan's own
     warnings are among the findings.
     """
-    subjects = [_subject(model, assignment) for assignment in plan.assignments]
-    tests = 2 * len(subjects)  # one of the mean and one of the standard deviation
+    findings = [_planned(warning) for warning in plan.warnings]
+    subjects = []
+    for assignment in plan.assignments:
+        weight = drawn_weight(model, assignment)
+        subject, drawn = _subject(assignment, weight)
+        findings += check_parameter(subject, drawn, TESTS * len(plan.assignments))
+        findings += _check_spectral_norm(model, assignment, subject.record)
+        subjects.append(subject)
     stored = {s.record.name: a for s, a in zip(subjects, plan.assignments, strict=True)}
-    findings = [
-        *(_planned(warning) for warning in plan.warnings),
-        *(finding for subject in subjects for finding in check_parameter(subject, tests)),
-        *check_duplicates(subjects, lambda record: drawn_weight(model, stored[record.name])),
-        *check_outputs(outputs),
-        *(check_probes(probes, plan, outputs) if probes else ()),
-    ]
+    findings += check_duplicates(subjects, lambda r: drawn_weight(model, stored[r.name]))
+    findings += check_outputs(outputs)
+    findings += check_probes(probes, plan, outputs) if probes else ()
     return Report(
         name=plan.name,
         summary=_summary(plan),
@@ -82,23 +90,40 @@ def drawn_weight(model: nn.Module, assignment: Assignment) -> Tensor:
     return model.get_parameter(stored)
 
 
-def _subject(model: nn.Module, assignment: Assignment) -> Subject:
-    tensor = drawn_weight(model, assignment)
+def _subject(assignment: Assignment, weight: Tensor) -> tuple[Subject, Tensor]:
+    """What the checks look at, and the weight without its padding row."""
     parameter = assignment.parameter
-    assert tuple(tensor.shape) == parameter.shape, f"{parameter.name} has another shape"
-    has_padding = parameter.padding_row is not None
-    return Subject(
-        record=_record(assignment, tensor),
+    assert tuple(weight.shape) == parameter.shape, f"{parameter.name} has another shape"
+    drawn = weight
+    if (padding := parameter.padding_row) is not None:
+        drawn = weight[1:] if padding == 0 else torch.cat([weight[:padding], weight[padding + 1 :]])
+    subject = Subject(
+        record=_record(assignment, weight, drawn),
         distribution=assignment.distribution,
-        resolution=torch.finfo(tensor.dtype).eps,
-        zeroed=tensor[0].numel() if has_padding else 0,
+        resolution=torch.finfo(weight.dtype).eps,
+        zeroed=weight.numel() - drawn.numel(),
+        parameter=parameter,
     )
+    return subject, drawn
 
 
-def _record(assignment: Assignment, tensor: Tensor) -> ParameterRecord:
-    parameter = assignment.parameter
+def _check_spectral_norm(
+    model: nn.Module, assignment: Assignment, record: ParameterRecord
+) -> list[Finding]:
+    chosen = assignment.reparametrization
+    if chosen is None or chosen.method != "spectral_norm":
+        return []
+    module, tensor_name = locate(model, plain_name(assignment.parameter.stored[0]))
+    matrix, sigma = divisor(module, tensor_name)
+    found = spectrum(matrix.unsqueeze(0), record.measured, error=SIGMA_ERROR)
+    return [] if found is None else check_spectral_norm(record, sigma, found)
+
+
+def _record(assignment: Assignment, tensor: Tensor, drawn: Tensor) -> ParameterRecord:
+    parameter, distribution = assignment.parameter, assignment.distribution
     fans = parameter.fans
-    moments = assignment.distribution.moments(parameter.shape)
+    measured = measure(tensor)
+    moments = distribution.moments(parameter.shape)
     mean, std = (None, None) if moments is None else moments
     reparametrization = assignment.reparametrization
     return ParameterRecord(
@@ -110,10 +135,12 @@ def _record(assignment: Assignment, tensor: Tensor) -> ParameterRecord:
         role=parameter.role,
         layer=parameter.layer,
         method=assignment.method,
-        declared=assignment.distribution.describe(),
+        declared=distribution.describe(),
         declared_mean=mean,
         declared_std=std,
-        measured=measure(tensor),
+        measured=measured,
+        histogram=histogram(drawn, measured, distribution, parameter.shape),
+        spectrum=_spectrum(tensor, drawn, measured, assignment),
         fan_in=None if fans is None else fans.fan_in,
         fan_out=None if fans is None else fans.fan_out,
         gain=assignment.gain,
@@ -122,6 +149,20 @@ def _record(assignment: Assignment, tensor: Tensor) -> ParameterRecord:
         rule=_rule(assignment.rule),
         losing=tuple(map(_rule, assignment.losing)),
     )
+
+
+def _spectrum(
+    weight: Tensor, drawn: Tensor, measured: Statistics, assignment: Assignment
+) -> Spectrum | None:
+    """Singular values of a weight of two axes or more; a vector has none."""
+    if drawn.ndim < 2:
+        return None
+    matrices = as_matrices(drawn, assignment.parameter, assignment.distribution)
+    shape = (matrices.shape[1], matrices.shape[2])
+    edges = declared_edges(assignment.distribution, shape)
+    if isinstance(assignment.distribution, Orthogonal) and drawn.shape != weight.shape:
+        edges = None  # without one of its rows a tall matrix is not orthogonal
+    return spectrum(matrices, measured, edges)
 
 
 def _summary(plan: Plan) -> Summary:

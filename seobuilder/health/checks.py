@@ -5,65 +5,41 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from math import hypot, inf, sqrt
 
 import torch
 from torch import Tensor
 
-from seobuilder.health.sampling import critical_value, degrees_of_freedom, std_bounds
-from seobuilder.planning.distributions import (
-    Constant,
-    Dirac,
-    Distribution,
-    ForgetGate,
-    Identity,
-    Pretrained,
-)
+from seobuilder.health.element_checks import check_dead_rows, check_shape, check_zeros
+from seobuilder.health.moment_checks import check_mean, check_std
+from seobuilder.health.spectral_checks import check_spectrum
+from seobuilder.health.subject import FEWEST, Subject, finding
 from seobuilder.report.model import Finding, OutputRecord
-from seobuilder.report.parameters import ParameterRecord, Statistics
+from seobuilder.report.parameters import ParameterRecord
 
-# Fewer random elements than this can agree by chance where bfloat16 leaves few values apart.
-FEWEST = 8
-
-# The squares of an orthogonal matrix sum up exactly, but for the rounding of its decomposition.
-EXACT_TOLERANCE = 1e-3
+TESTS = 6
+"""Tests of one parameter that may fail by chance: std, mean, shape, zeros, and both edges."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A parameter under test.
+def check_parameter(subject: Subject, drawn: Tensor, tests: int) -> list[Finding]:
+    """H001 to H003, H005 to H009, H011 and H012 on one parameter, in a report of `tests` tests.
 
-    `resolution` is the relative distance of neighbouring numbers in its dtype; `zeroed` counts
-    elements (of a padding row) that were set to zero after the draw.
+    `drawn` is its tensor without a padding row. A tensor that isn't finite, or is constant, is not
+    tested for what it can't have, nor one of other moments for what follows from them.
     """
-
-    record: ParameterRecord
-    distribution: Distribution
-    resolution: float
-    zeroed: int = 0
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether every draw gives the same values."""
-        fixed = isinstance(self.distribution, Constant | Identity | Dirac | ForgetGate | Pretrained)
-        return fixed or self.record.declared_std == 0
-
-
-def check_parameter(subject: Subject, tests: int) -> list[Finding]:
-    """H001 to H003, H005 and H006 on one parameter, in a report of `tests` tests.
-
-    A tensor that isn't finite, or is constant, is not tested for moments it can't have.
-    """
-    found = check_finite(subject.record)
-    found = found or check_constant(subject)
-    return found or [*check_std(subject, tests), *check_mean(subject, tests)]
+    found = check_finite(subject.record) or check_constant(subject)
+    if found:
+        return found
+    moments = [*check_std(subject, tests), *check_mean(subject, tests)]
+    zeros = check_dead_rows(subject, drawn) or check_zeros(subject, drawn, tests)
+    if moments or zeros:
+        return [*moments, *zeros]
+    return [*check_shape(subject, drawn, tests), *check_spectrum(subject, tests)]
 
 
 def check_finite(record: ParameterRecord) -> list[Finding]:
     """H001: an element is NaN. H002: an element is infinite."""
     return [
-        _finding(
+        finding(
             record,
             code,
             f"{count:,} of {record.measured.count:,} elements are {word}",
@@ -89,80 +65,13 @@ def check_constant(subject: Subject) -> list[Finding]:
         return []
     value = "zero" if measured.min == 0 else f"{measured.min:g}"
     return [
-        _finding(
+        finding(
             record,
             "H003",
             f"all elements are {value}, declared is {record.declared}",
             measured=0.0,
             expected=declared,
             suggestion="a standard deviation below the dtype's smallest number rounds to zero",
-        )
-    ]
-
-
-def check_std(subject: Subject, tests: int) -> list[Finding]:
-    """H005: the standard deviation is not the declared one, beyond what sampling explains."""
-    record = subject.record
-    if record.declared_std is None or record.declared_mean is None:
-        return []
-    expected = record.declared_std
-    count, mean, std = _drawn(record.measured, subject.zeroed)
-    freedom = degrees_of_freedom(subject.distribution, record.shape, count)
-    if expected == 0:
-        # The resolution leaves room for the rounding of `_drawn`, which moves no constant of zero.
-        high = subject.resolution * abs(record.declared_mean)
-        measured, low, source = std, 0.0, "a constant has none"
-    elif freedom is None:
-        measured = hypot(std, mean - record.declared_mean)
-        share = max(EXACT_TOLERANCE, subject.resolution)
-        low, high = expected * (1 - share), expected * (1 + share)
-        source = f"the sum of squares is exact: fixed tolerance of {share:.2g}"
-    elif count < 2:
-        return []
-    else:
-        measured = std * sqrt(count / (count - 1))
-        low, high = std_bounds(expected, freedom, critical_value(tests))
-        source = f"z-test on {count:,} elements, Wilson and Hilferty 1931"
-    if low <= measured <= high:
-        return []
-    return [
-        _finding(
-            record,
-            "H005",
-            f"the standard deviation is not that of {record.declared}",
-            measured=measured,
-            expected=expected,
-            tolerance=high - expected if measured > high else expected - low,
-            source=source,
-            suggestion="the tensor was changed after it was drawn, or the rule was not applied",
-        )
-    ]
-
-
-def check_mean(subject: Subject, tests: int) -> list[Finding]:
-    """H006: the mean is not the declared one, beyond what sampling explains."""
-    record = subject.record
-    if record.declared_std is None or record.declared_mean is None:
-        return []
-    expected = record.declared_mean
-    count, measured, _ = _drawn(record.measured, subject.zeroed)
-    if count == 0:
-        return []
-    # Rounding to the dtype moves a mean that is far from zero, and is all that moves a constant's.
-    sampling = critical_value(tests) * record.declared_std / sqrt(count)
-    tolerance = sampling + subject.resolution * abs(expected)
-    if abs(measured - expected) <= tolerance:
-        return []
-    return [
-        _finding(
-            record,
-            "H006",
-            f"the mean is not that of {record.declared}",
-            measured=measured,
-            expected=expected,
-            tolerance=tolerance,
-            source=f"z-test on {count:,} elements",
-            suggestion="the tensor was changed after it was drawn, or the rule was not applied",
         )
     ]
 
@@ -227,26 +136,8 @@ def _check_output(output: OutputRecord) -> list[Finding]:
     ]
 
 
-def _drawn(measured: Statistics, zeroed: int) -> tuple[int, float, float]:
-    """Count, mean and population std of the elements that were not set to zero after the draw.
-
-    A number beyond float64 is infinite, and so fails every test.
-    """
-    count = measured.finite - zeroed
-    if count <= 0:
-        return 0, 0.0, 0.0
-    mean = inf if measured.mean is None else measured.mean
-    std = inf if measured.std is None else measured.std
-    if zeroed == 0:
-        return count, mean, std
-    share = measured.finite / count
-    # From sum(x^2) = n (std^2 + mean^2), to which the zeros add nothing.
-    variance = share * std * std - (share - 1) * share * mean * mean
-    return count, mean * share, sqrt(max(0.0, variance))
-
-
 def _duplicate(record: ParameterRecord, owner: ParameterRecord) -> Finding:
-    return _finding(
+    return finding(
         record,
         "H004",
         f"the same {record.measured.count:,} values as `{owner.name}`",
@@ -257,28 +148,3 @@ def _duplicate(record: ParameterRecord, owner: ParameterRecord) -> Finding:
 def _content_hash(tensor: Tensor) -> bytes:
     data = tensor.detach().cpu().contiguous().view(torch.uint8).numpy()
     return hashlib.sha256(data.data).digest()
-
-
-def _finding(
-    record: ParameterRecord,
-    code: str,
-    message: str,
-    *,
-    measured: float | None = None,
-    expected: float | None = None,
-    tolerance: float | None = None,
-    source: str = "",
-    suggestion: str = "",
-) -> Finding:
-    return Finding(
-        code=code,
-        severity="error",
-        place=record.name,
-        message=message,
-        measured=measured,
-        expected=expected,
-        tolerance=tolerance,
-        rule=None if record.rule is None else record.rule.place,
-        source=source,
-        suggestion=suggestion,
-    )

@@ -1,8 +1,8 @@
-"""How far the mean and the standard deviation of a sample may stray from those of its source."""
+"""How far a sample may stray from its source by chance."""
 
 from __future__ import annotations
 
-from math import erfc, exp, pi, sqrt
+from math import erfc, exp, log, pi, sqrt
 from statistics import NormalDist
 
 from seobuilder.planning.distributions import (
@@ -14,16 +14,33 @@ from seobuilder.planning.distributions import (
     matrix_shape,
 )
 
-ALPHA = 1e-3
+ALPHA = 1e-4
 """Chance of one false alarm or more in a whole report whose weights are all as declared."""
 
-MANY = 256
+MANY = 4096
 """Elements from which on the kurtosis alone decides how far a standard deviation may stray."""
 
 
+def level(tests: int) -> float:
+    """The chance of a false alarm that one of `tests` tests may have (Bonferroni's inequality)."""
+    return ALPHA / max(1, tests)
+
+
 def critical_value(tests: int) -> float:
-    """The two-sided z that keeps `ALPHA` over `tests` tests (Bonferroni's inequality)."""
-    return -NormalDist().inv_cdf(ALPHA / (2 * max(1, tests)))
+    """The two-sided z that keeps `ALPHA` over `tests` tests."""
+    return -NormalDist().inv_cdf(level(tests) / 2)
+
+
+def most_by_chance(mean: float, tests: int) -> int:
+    """The largest number of rare independent events that chance explains, of which `mean` is usual.
+
+    Bernstein's inequality: P(X >= mean + t) <= exp(-t^2 / (2 mean + 2 t / 3)). Boucheron, Lugosi
+    and Massart 2013, Concentration inequalities, section 2.8.
+    """
+    if mean <= level(tests):
+        return 0  # one event is rarer still
+    digits = -log(level(tests))
+    return int(mean + digits / 3 + sqrt(digits**2 / 9 + 2 * mean * digits))
 
 
 def degrees_of_freedom(distribution: Distribution, shape: tuple[int, ...], n: int) -> float | None:

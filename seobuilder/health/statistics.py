@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from dataclasses import dataclass
+from functools import reduce
+from math import isfinite, sqrt
 
 import torch
 from torch import Tensor
 
+from seobuilder.init.threads import sharing
 from seobuilder.report.parameters import Statistics
 
-BLOCK = 2**17
-"""Elements that are held in float64 at a time: 1 MiB."""
+BLOCK = 1 << 18
+"""Elements that are held in float64 at a time: 2 MiB, few enough for a processor's cache, and so
+many that threads seldom wait for Python between two steps."""
+
+PART = 1 << 21
+"""Elements that one thread takes at a time."""
+
+_ENOUGH = 1e-3
+"""Share of the squares that must be left beside those of the mean for their difference to hold."""
 
 
 @torch.no_grad()
@@ -19,61 +29,103 @@ def measure(tensor: Tensor) -> Statistics:
 
     Non-finite elements are counted and left out of everything else. Means and squared deviations
     of blocks are merged by Chan, Golub and LeVeque 1983, "Algorithms for computing the sample
-    variance", equation 2.1, which loses no digits where the mean is far from zero.
+    variance", equation 2.1, which loses no digits where the mean is far from zero. Blocks are
+    merged in their order, so the number of threads changes no bit.
+
+    Raises:
+        TypeError: the tensor holds integers, truth values or complex numbers.
     """
-    nan = inf = zeros = finite = 0
-    mean = squares = l1 = l2_squared = 0.0
-    low, high = float("inf"), float("-inf")
-    for part in torch.split(tensor.detach().reshape(-1), BLOCK):
-        block = part.to(torch.float64)
-        is_finite = block.isfinite()
-        if not is_finite.all():
-            nan += int(block.isnan().sum())
-            inf += int(block.isinf().sum())
-            block = block[is_finite]
-        count = block.numel()
-        if count == 0:
-            continue
-        block_mean = float(block.mean())
-        step = block_mean - mean
-        total = finite + count
-        squares += float((block - block_mean).square().sum()) + step * step * finite * count / total
-        mean += step * count / total
-        finite = total
-        zeros += int((block == 0).sum())
-        l1 += float(block.abs().sum())
-        l2_squared += float(block.square().sum())
-        block_low, block_high = block.aminmax()
-        low, high = min(low, float(block_low)), max(high, float(block_high))
-    if finite == 0:
-        return _nothing_finite(tensor.numel(), nan, inf)
-    if low == high:
+    if not tensor.is_floating_point():
+        raise TypeError(f"only real floating-point tensors are measured, not {tensor.dtype}")
+    parts = torch.split(tensor.detach().reshape(-1), PART)
+    with sharing(len(parts)) as spread:
+        return reduce(_Sums.merge, spread(_sum_part, parts)).statistics()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What some elements add up to; `squares` are those of deviations from the mean."""
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    l1: float = 0.0
+    l2_squared: float = 0.0
+    low: float = float("inf")
+    high: float = float("-inf")
+    zeros: int = 0
+    nan: int = 0
+    inf: int = 0
+
+    def merge(self, other: _Sums) -> _Sums:
+        """The sums of both."""
+        count = self.count + other.count
+        step = other.mean - self.mean
+        share = other.count / count if count else 0.0
+        return _Sums(
+            count,
+            self.mean + step * share,
+            self.squares + other.squares + step * step * self.count * share,
+            self.l1 + other.l1,
+            self.l2_squared + other.l2_squared,
+            min(self.low, other.low),
+            max(self.high, other.high),
+            self.zeros + other.zeros,
+            self.nan + other.nan,
+            self.inf + other.inf,
+        )
+
+    def statistics(self) -> Statistics:
+        """The record of these sums."""
+        some = self.count > 0
         # Rounding of the mean would otherwise give a constant a tiny deviation from itself.
-        mean, squares = low, 0.0
-    return Statistics(
-        count=tensor.numel(),
-        mean=mean,
-        std=sqrt(squares / finite),
-        min=low,
-        max=high,
-        l1=l1,
-        l2=sqrt(l2_squared),
-        zeros=zeros,
-        nan=nan,
-        inf=inf,
-    )
+        constant = self.low == self.high
+        return Statistics(
+            count=self.count + self.nan + self.inf,
+            mean=(self.low if constant else self.mean) if some else None,
+            std=(0.0 if constant else sqrt(self.squares / self.count)) if some else None,
+            min=self.low if some else None,
+            max=self.high if some else None,
+            l1=self.l1 if some else None,
+            l2=sqrt(self.l2_squared) if some else None,
+            zeros=self.zeros,
+            nan=self.nan,
+            inf=self.inf,
+        )
 
 
-def _nothing_finite(count: int, nan: int, inf: int) -> Statistics:
-    return Statistics(
-        count=count,
-        mean=None,
-        std=None,
-        min=None,
-        max=None,
-        l1=None,
-        l2=None,
-        zeros=0,
-        nan=nan,
-        inf=inf,
-    )
+def _sum_part(part: Tensor) -> _Sums:
+    buffer = torch.empty(min(BLOCK, part.numel()), dtype=torch.float64)
+    blocks = torch.split(part, BLOCK)
+    return reduce(_Sums.merge, (_sum_block(b, buffer[: b.numel()]) for b in blocks), _Sums())
+
+
+def _sum_block(block: Tensor, buffer: Tensor) -> _Sums:
+    """Sums of a block that is copied into `buffer`, which is overwritten."""
+    buffer.copy_(block)
+    total = float(buffer.sum())
+    if isfinite(total):
+        return _sum_finite(buffer, total)
+    nan, inf = int(buffer.isnan().sum()), int(buffer.isinf().sum())
+    finite = buffer[buffer.isfinite()]
+    sums = _sum_finite(finite, float(finite.sum()))
+    return _Sums(nan=nan, inf=inf).merge(sums)
+
+
+def _sum_finite(values: Tensor, total: float) -> _Sums:
+    """Sums of finite float64 elements, which are overwritten."""
+    count = values.numel()
+    if count == 0:
+        return _Sums()
+    mean = total / count
+    low, high = map(float, values.aminmax())
+    l2_squared = float(torch.dot(values, values))
+    squares = l2_squared - total * mean
+    if not squares > _ENOUGH * l2_squared:
+        deviations = values - mean
+        squares = float(torch.dot(deviations, deviations))
+    magnitudes = values.abs_()
+    # Counting takes longer than finding the smallest, and most weights hold no zero.
+    zeros = count - int(magnitudes.count_nonzero()) if float(magnitudes.amin()) == 0 else 0
+    l1 = float(magnitudes.sum())
+    return _Sums(count, mean, squares, l1, l2_squared, low, high, zeros)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seobuilder.health.checks import Subject, check_duplicates, check_finite
+from seobuilder.health.checks import check_duplicates, check_finite
+from seobuilder.health.histogram import histogram
+from seobuilder.health.spectrum import as_matrices, spectrum
 from seobuilder.health.statistics import measure
-from seobuilder.planning.distributions import Keep
+from seobuilder.health.subject import Subject
 from seobuilder.report.model import Finding, Report, Summary
 from seobuilder.report.parameters import ParameterRecord
 from seobuilder.report.probes import Probes
@@ -87,12 +89,14 @@ def _real(tensor: Found) -> Tensor:
 
 
 def _subject(tensor: Found) -> Subject:
-    values = _real(tensor)
+    values, shape = _real(tensor), tuple(tensor.read().shape)
+    measured = measure(values)
+    is_matrix = len(shape) >= 2 and values.numel() > 0
     record = ParameterRecord(
         name=tensor.name,
         stored=(tensor.name,),
         aliases=tensor.aliases,
-        shape=tuple(tensor.read().shape),
+        shape=shape,
         dtype=str(tensor.read().dtype).removeprefix("torch."),
         role=tensor.role,
         layer=tensor.layer,
@@ -100,7 +104,9 @@ def _subject(tensor: Found) -> Subject:
         declared=None,
         declared_mean=None,
         declared_std=None,
-        measured=measure(values),
+        measured=measured,
+        histogram=histogram(values, measured, None, shape),
+        spectrum=spectrum(as_matrices(values), measured) if is_matrix else None,
         fan_in=None,
         fan_out=None,
         gain=None,
@@ -108,7 +114,7 @@ def _subject(tensor: Found) -> Subject:
         rule=None,
         losing=(),
     )
-    return Subject(record, Keep(), torch.finfo(values.dtype).eps)
+    return Subject(record, None, torch.finfo(values.dtype).eps)
 
 
 def _constant(record: ParameterRecord) -> list[Finding]:

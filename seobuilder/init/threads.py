@@ -20,6 +20,8 @@ SMALL = 1 << 16
 """Cost up to which jobs are not worth a second thread."""
 
 _LOCK = RLock()
+_outside: int | None = None
+"""PyTorch's number of threads outside of `one_thread`; None if it is that now."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -65,7 +67,7 @@ def run(jobs: Iterable[Job]) -> None:
         share = total / threads
         wide = [job for job in ordered if job.divisible and job.cost > share]
         narrow = [job for job in ordered if not (job.divisible and job.cost > share)]
-        with _spread(threads if wide or len(narrow) > 1 else 1) as spread:
+        with _pool(threads if wide or len(narrow) > 1 else 1) as spread:
             for job in wide:
                 job.run(spread)
             spread(lambda job: job.run(in_turn), narrow)
@@ -73,22 +75,34 @@ def run(jobs: Iterable[Job]) -> None:
 
 @contextmanager
 def one_thread() -> Iterator[int]:
-    """PyTorch's operations run on one thread inside; gives the number that they had before.
+    """PyTorch's operations run on one thread inside; gives the number that they have outside.
 
     The number of threads belongs to the whole process, so others who ask for one thread wait.
     """
+    global _outside
     with _LOCK:
-        threads = torch.get_num_threads()
+        if _outside is not None:
+            yield _outside
+            return
+        _outside = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            yield threads
+            yield _outside
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(_outside)
+            _outside = None
 
 
 @contextmanager
-def _spread(threads: int) -> Iterator[Spread]:
-    if threads == 1:
+def sharing(items: int) -> Iterator[Spread]:
+    """A spread for that many items, over as many threads as PyTorch is set to use."""
+    with one_thread() as threads, _pool(min(threads, items)) as spread:
+        yield spread
+
+
+@contextmanager
+def _pool(threads: int) -> Iterator[Spread]:
+    if threads <= 1:
         yield in_turn
         return
     with ThreadPoolExecutor(threads) as pool:

@@ -143,6 +143,18 @@ def settle(module: nn.Module, tensor_name: str, start: Tensor) -> None:
     raise AssertionError(f"the power method did not settle on {tuple(matrix.shape)}")
 
 
+def divisor(module: nn.Module, tensor_name: str) -> tuple[Tensor, float]:
+    """The matrix that an attached spectral norm reads the stored weight as, and its sigma.
+
+    Sigma is u' W v in float64 of the stored vectors, which stay as they are.
+    """
+    stored = module.get_submodule(f"parametrizations.{tensor_name}")
+    norm: Any = stored.get_submodule("0")
+    matrix: Tensor = norm._reshape_weight_to_matrix(stored.get_parameter("original").detach())
+    sigma = torch.dot(norm._u.double(), matrix.double() @ norm._v.double())
+    return matrix, float(sigma)
+
+
 def _largest_singular_value(matrix: Tensor) -> Tensor:
     """Exactly, from the smaller of the two Gram matrices."""
     gram = matrix @ matrix.mT if matrix.shape[0] <= matrix.shape[1] else matrix.mT @ matrix

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from seobuilder.health.assess import assess
+from seobuilder.norm.reparametrization import settle
 from seobuilder.planning.distributions import Constant, Distribution, Normal
 from seobuilder.planning.model import (
     Assignment,
@@ -77,6 +78,7 @@ class Model(nn.Module):
             self.table.weight[0] = 0
         self.second = parametrizations.weight_norm(self.second)
         self.third = parametrizations.spectral_norm(self.third)
+        settle(self.third, "weight", torch.randn(64, generator=generator))
 
 
 DRAWN = Normal(0, 0.1)
@@ -150,6 +152,7 @@ def test_faults_make_the_model_unhealthy() -> None:
     assert [(f.code, f.place) for f in report.findings] == [
         ("H005", "first.weight"),
         ("H001", "first.bias"),
+        ("H013", "third.weight"),  # its singular vectors were not copied
         ("H004", "third.weight"),
     ]
     assert not report.is_healthy and report.verdict == "unhealthy"

@@ -83,5 +83,5 @@ def test_bounds_hold_from_a_few_elements_on(n: int, family: str) -> None:
 
 
 def test_more_tests_ask_for_more_evidence() -> None:
-    assert critical_value(1) == pytest.approx(3.2905, abs=1e-4)
-    assert critical_value(200) == pytest.approx(4.565, abs=1e-3)
+    assert critical_value(1) == pytest.approx(3.8906, abs=1e-4)
+    assert critical_value(200) == pytest.approx(5.026, abs=1e-3)

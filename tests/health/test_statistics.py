@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from seobuilder.health import statistics
 from seobuilder.health.statistics import measure
+from seobuilder.init.threads import one_thread
 from seobuilder.report.parameters import Statistics
 
 floats = st.floats(-1e6, 1e6, width=32)
@@ -82,3 +83,24 @@ def test_what_exceeds_float64_is_none() -> None:
 def test_scalars_and_views_are_measured_in_full() -> None:
     assert measure(torch.tensor(3.0, requires_grad=True)).mean == 3.0
     assert measure(torch.arange(6.0).reshape(2, 3).T[1:]).l1 == 1 + 2 + 4 + 5
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_only_real_floating_point_tensors_are_measured(dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match=f"not {dtype}"):
+        measure(torch.ones(3, dtype=dtype))
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "PART", 1 << 12)
+    monkeypatch.setattr(statistics, "BLOCK", 1 << 10)
+    tensor = torch.randn(100_000, generator=torch.Generator().manual_seed(0)) + 0.3
+    before = torch.get_num_threads()
+    results = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        results.append(measure(tensor))
+    torch.set_num_threads(before)
+    assert results[0] == results[1] == results[2]
+    with one_thread():  # a report is made inside
+        assert measure(tensor) == results[0]

@@ -104,7 +104,7 @@ class _Machine:
 
     def __init__(self) -> None:
         self._random = torch.get_rng_state()
-        self._devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        self._devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         self._grad = torch.is_grad_enabled()
         self._deterministic = torch.are_deterministic_algorithms_enabled()
         self._warn_only = torch.is_deterministic_algorithms_warn_only_enabled()

@@ -1,0 +1,156 @@
+"""Singular values against numpy's, and their edges against random matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from seobuilder.health import spectrum as module
+from seobuilder.health.spectrum import as_matrices, declared_edges, spectrum
+from seobuilder.health.statistics import measure
+from seobuilder.init.draw import draw
+from seobuilder.init.threads import one_thread
+from seobuilder.planning.distributions import (
+    Constant,
+    DeltaOrthogonal,
+    Distribution,
+    Normal,
+    Orthogonal,
+    Sparse,
+    TruncatedNormal,
+    Uniform,
+)
+from seobuilder.planning.model import Parameter
+from seobuilder.report.parameters import Spectrum
+
+
+def normal(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    return (values * 0.02).to(dtype)
+
+
+def found(weight: Tensor, parameter: Parameter | None = None, error: float = 0.02) -> Spectrum:
+    result = spectrum(as_matrices(weight, parameter), measure(weight), error=error)
+    assert result is not None
+    return result
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (30, 40), (1, 7), (7, 1), (8, 4, 3, 3)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_small_matrices_have_exact_singular_values(
+    shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    weight = normal(*shape, dtype=dtype)
+    got = found(weight)
+    expected = np.linalg.svd(weight.double().numpy().reshape(shape[0], -1), compute_uv=False)
+    assert got.values == pytest.approx(expected, rel=1e-9)
+    assert (got.largest, got.smallest) == (got.values[0], got.values[-1])
+    assert (got.method, got.edges) == ("exact", None)
+
+
+def test_many_singular_values_are_told_by_quantiles() -> None:
+    weight = normal(200, 200)
+    all_values = np.linalg.svd(weight.double().numpy(), compute_uv=False)
+    got = found(weight).values
+    assert len(got) == 64
+    assert (got[0], got[-1]) == pytest.approx((all_values[0], all_values[-1]), rel=1e-6)
+    assert got[32] == pytest.approx(np.median(all_values), rel=0.03)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_no_square_leaves_the_range_of_numbers(scale: float) -> None:
+    weight = normal(64, 48) * scale
+    expected = np.linalg.norm(weight.double().numpy(), 2)
+    assert found(weight).largest == pytest.approx(expected, rel=1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "EXACT", 0)
+        assert found(weight, error=1e-4).largest == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(2000, 100), (100, 2000), (300, 300)])
+def test_large_matrices_are_known_to_the_stated_error(
+    shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = normal(*shape)
+    expected = np.linalg.norm(weight.double().numpy(), 2)
+    monkeypatch.setattr(module, "EXACT", 0)
+    for error in (module.LANCZOS_ERROR, 1e-4):
+        got = found(weight, error=error)
+        assert got.largest is not None
+        assert expected * (1 - error) <= got.largest <= expected * (1 + 1e-5)
+        assert (got.method, got.error, got.smallest, got.values) == ("lanczos", error, None, ())
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = normal(700, 64)
+    monkeypatch.setattr(module, "_PART", 1 << 13)
+    for limit in (module.EXACT, 0):
+        monkeypatch.setattr(module, "EXACT", limit)
+        threads = torch.get_num_threads()
+        results = []
+        for number in (1, 2, 3):
+            torch.set_num_threads(number)
+            results.append(found(weight))
+        torch.set_num_threads(threads)
+        with one_thread():
+            assert results == [found(weight)] * 3
+
+
+def test_what_has_no_spectrum() -> None:
+    nothing = torch.empty(3, 0)
+    assert spectrum(as_matrices(nothing), measure(nothing)) is None
+    wrong = normal(3, 3)
+    wrong[0, 0] = torch.nan
+    assert spectrum(as_matrices(wrong), measure(wrong)) is None
+    zeros = found(torch.zeros(4, 3))
+    assert (zeros.largest, zeros.smallest, zeros.values) == (0, 0, (0, 0, 0))
+
+
+def test_gates_and_groups_are_matrices_of_their_own() -> None:
+    weight = torch.cat([torch.eye(4), 2 * torch.eye(4), 3 * torch.eye(4)])
+    gates = Parameter("a.weight", ("a",), (12, 4), "weight", "gru", blocks=3)
+    got = found(weight, gates)
+    assert (got.rows, got.columns) == (4, 4)
+    assert got.values == pytest.approx([3] * 4 + [2] * 4 + [1] * 4)
+    grouped = Parameter("a.weight", ("a",), (8, 2, 3, 3), "weight", "conv2d", groups=4)
+    assert found(normal(8, 2, 3, 3), grouped).columns == 18
+    assert as_matrices(normal(8, 2, 3, 3), grouped).shape == (4, 2, 18)
+
+
+def test_rows_of_a_transposed_convolution_are_its_outputs() -> None:
+    weight = normal(6, 2, 3, 3)  # 6 inputs, 2 groups of 2 outputs
+    parameter = Parameter("a.weight", ("a",), (6, 2, 3, 3), "weight", "conv_transpose2d", groups=2)
+    matrices = as_matrices(weight, parameter)
+    assert matrices.shape == (2, 2, 27)
+    assert torch.equal(matrices[1, 0], weight[3:, 0].flatten())
+
+
+def test_orthogonal_matrices_have_the_gain() -> None:
+    for distribution, shape in (
+        (Orthogonal(1.5, blocks=3), (36, 20)),
+        (DeltaOrthogonal(1.5), (8, 12, 3, 3)),
+        (DeltaOrthogonal(1.5), (12, 8, 3)),
+    ):
+        weight = draw(distribution, shape, name="a.weight", seed=1)
+        matrices = as_matrices(weight, None, distribution)
+        got = spectrum(matrices, measure(weight), declared_edges(distribution, (1, 1)))
+        assert got is not None and got.edges == (1.5, 1.5)
+        assert (got.largest, got.smallest) == pytest.approx((1.5, 1.5), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "distribution", [Normal(0, 0.02), Uniform(-0.1, 0.1), TruncatedNormal(0, 0.02)]
+)
+def test_independent_elements_end_at_the_edges(distribution: Distribution) -> None:
+    weight = draw(distribution, (900, 300), name="a.weight", seed=1)
+    edges = declared_edges(distribution, (900, 300))
+    assert edges is not None
+    got = found(weight)
+    assert (got.smallest, got.largest) == pytest.approx(edges, rel=0.05)
+
+
+def test_nothing_is_predicted_of_others() -> None:
+    for distribution in (None, Normal(0.1, 0.02), Sparse(0.1, 1.0), Constant(0)):
+        assert declared_edges(distribution, (30, 20)) is None
