@@ -10,6 +10,7 @@ from seobuilder.planning.methods import NotApplicable
 from seobuilder.planning.model import Assignment, Parameter, RuleReference
 from seobuilder.recipe.diagnostics import Diagnostic, suggest
 from seobuilder.recipe.document import format_path, lookup, plain
+from seobuilder.recipe.dump import flow
 from seobuilder.recipe.load import LoadedRecipe
 from seobuilder.recipe.patterns import PatternError, compile_pattern
 from seobuilder.recipe.spec.initialization import InitializationRule, PresetRule
@@ -161,7 +162,7 @@ def reference(loaded: LoadedRecipe, section: Section, index: int) -> RuleReferen
     mark = loaded.mark(section, index)
     preset = loaded.presets.get(mark) if section == "initialization" else None
     shown = {key: value for key, value in rule.items() if not (preset and key == "optional")}
-    return RuleReference(index, _flow(shown), mark, preset)
+    return RuleReference(index, flow(shown), mark, preset, loaded.place(section, index))
 
 
 def _rules(loaded: LoadedRecipe) -> list[InitializationRule]:
@@ -170,17 +171,6 @@ def _rules(loaded: LoadedRecipe) -> list[InitializationRule]:
         assert not isinstance(rule, PresetRule), "presets are expanded before the plan"
         rules.append(rule)
     return rules
-
-
-def _flow(value: Any) -> str:
-    """A value on one line, as it would stand in a recipe."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    if isinstance(value, str):
-        return value if value.replace("_", "").isalnum() else f'"{value}"'
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _shadowed(

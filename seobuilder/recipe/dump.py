@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -43,3 +44,20 @@ def dump(data: dict[str, Any]) -> str:
         default_flow_style=None,
         width=100,
     )
+
+
+def flow(value: Any) -> str:
+    """Plain data on one line, as it would stand in a recipe: text in double quotes, words plain."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{flow(key)}: {flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    if isinstance(value, str):
+        return value if _is_word(value) else json.dumps(value, ensure_ascii=False)
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_word(text: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text)) and isinstance(resolve(text), str)
