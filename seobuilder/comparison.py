@@ -14,10 +14,9 @@ from seobuilder.health.first_loss import summed_loss
 from seobuilder.init.streams import Stream
 from seobuilder.planning.methods import METHODS
 from seobuilder.recipe.diagnostics import Diagnostic, quote, suggest
-from seobuilder.recipe.document import plain
 from seobuilder.recipe.dump import dump
 from seobuilder.recipe.load import LoadedRecipe, parse_recipe
-from seobuilder.recipe.reader import read
+from seobuilder.recipe.reader import read_value
 from seobuilder.recipe.shipped import preset_names
 from seobuilder.report.comparison import Candidate, Comparison
 from seobuilder.report.model import Report
@@ -182,8 +181,7 @@ def _rule(text: str) -> dict[str, Any]:
     if text in preset_names():
         return {"preset": text}
     if ":" in text:
-        given = plain(read(f"{{{text.strip().strip('{}')}}}".encode(), "--init").root)
-        assert isinstance(given, dict)
+        given: dict[str, Any] = read_value(f"{{{text.strip().strip('{}')}}}")
         return given
     known = tuple(dict.fromkeys((*METHODS, *preset_names())))
     guess = suggest(text, known)

@@ -17,6 +17,7 @@ from seobuilder.planning.distributions import Distribution
 from seobuilder.planning.gains import Convention
 from seobuilder.recipe.diagnostics import Diagnostic, Mark
 from seobuilder.recipe.spec.selector import Role
+from seobuilder.recipe.written import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,14 @@ class RuleReference:
     """Where a rule stands, and how it reads.
 
     `preset` names the preset that brought the rule in, and `mark` is then the line in the preset.
+    `place` is where the recipe has the rule, or names the preset; None where no text does.
     """
 
     index: int
     text: str
     mark: Mark
     preset: str | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,7 @@ def reference(loaded: LoadedRecipe, section: Section, index: int) -> RuleReferen
     mark = loaded.mark(section, index)
     preset = loaded.presets.get(mark) if section == "initialization" else None
     shown = {key: value for key, value in rule.items() if not (preset and key == "optional")}
-    return RuleReference(index, flow(shown), mark, preset)
+    return RuleReference(index, flow(shown), mark, preset, loaded.place(section, index))
 
 
 def _rules(loaded: LoadedRecipe) -> list[InitializationRule]:

@@ -74,6 +74,7 @@ def compose(
     document = read(data, file)
     result = Composition(file, folder, document.root, data, given)
     result.sources[file] = document.lines
+    result.written.append(document)
     result.document = _extend(result, document.root, PurePath(), ())
     for override in overrides:
         _override(result, override)
@@ -110,6 +111,7 @@ def _extend(result: Composition, top: Mapping, folder: PurePath, seen: tuple[str
         raise refusal(f"can't extend {quote(name)}: {error}") from None
     document = read(data, result.shown(path))
     result.sources[document.file] = document.lines
+    result.written.append(document)
     base = _extend(result, _rebase(document.root, path.parent), path.parent, (*seen, real))
     merged = merge(base, without(top, "extends"))
     assert isinstance(merged, Mapping)

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from seobuilder.recipe.diagnostics import Diagnostic, Mark
-from seobuilder.recipe.document import Mapping
+from seobuilder.recipe.document import Document, Mapping
 from seobuilder.recipe.files import Files
 
 
@@ -26,7 +26,8 @@ class Composition:
     """A resolved document, and what it was made from.
 
     `given` says where the caller has files that the recipe names. `sources` maps file names to
-    text for diagnostics, `presets` a rule's mark to its preset.
+    text for diagnostics, `presets` a rule's mark to its preset. `written` are the recipes that it
+    was made of, as they were read: itself first, then those that it extends.
     """
 
     file: str
@@ -37,6 +38,7 @@ class Composition:
     sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
     presets: dict[Mark, str] = field(default_factory=dict)
     used_presets: list[UsedPreset] = field(default_factory=list)
+    written: list[Document] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
 
     def problem(self, code: str, message: str, mark: Mark, path: str, help: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -46,13 +47,17 @@ def dump(data: dict[str, Any]) -> str:
 
 
 def flow(value: Any) -> str:
-    """A value on one line, as it would stand in a recipe; text for people."""
+    """Plain data on one line, as it would stand in a recipe: text in double quotes, words plain."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {flow(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{flow(key)}: {flow(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(flow, value)) + "]"
     if isinstance(value, str):
-        return value if value.replace("_", "").isalnum() else f'"{value}"'
+        return value if _is_word(value) else json.dumps(value, ensure_ascii=False)
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_word(text: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text)) and isinstance(resolve(text), str)

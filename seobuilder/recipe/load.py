@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 from typing import Any
 
 from seobuilder.errors import EnvironmentProblem, RecipeError
 from seobuilder.recipe.compose import compose
 from seobuilder.recipe.composition import UsedPreset
 from seobuilder.recipe.diagnostics import Diagnostic, Mark, suggest
-from seobuilder.recipe.document import Mapping, plain
+from seobuilder.recipe.document import Document, Mapping, lookup, plain
 from seobuilder.recipe.files import NO_FILES, Files
 from seobuilder.recipe.given import check_given
 from seobuilder.recipe.presets import expand_presets
@@ -20,6 +21,7 @@ from seobuilder.recipe.references import check_references
 from seobuilder.recipe.shipped import recipe_names, recipe_path
 from seobuilder.recipe.spec import Recipe
 from seobuilder.recipe.validate import mark_of, validate
+from seobuilder.recipe.written import Place, Written
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class LoadedRecipe:
     """A checked recipe, where it came from, and where each of its values stands.
 
     `presets` tells which preset a rule's mark belongs to; `source` is the file as it was written;
-    `given` says where the caller has files that the recipe names.
+    `given` says where the caller has files that the recipe names; `written` are the recipes that it
+    was made of, itself first.
     """
 
     recipe: Recipe
@@ -39,6 +42,7 @@ class LoadedRecipe:
     presets: dict[Mark, str]
     used_presets: tuple[UsedPreset, ...] = ()
     given: Files = field(default_factory=dict)
+    written: tuple[Document, ...] = ()
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -50,6 +54,24 @@ class LoadedRecipe:
     def mark(self, *path: str | int, key: bool = False) -> Mark:
         """Where the value at a path of the resolved document, or its key, stands."""
         return mark_of(self.document, path, key=key)
+
+    def place(self, *path: str | int) -> Place | None:
+        """Where the value at a path of the resolved document was written, or would be.
+
+        A rule that a preset brought in was written where the preset is named. None for what no
+        recipe's text holds alone: values of `--set`, or those that several recipes give together.
+        """
+        found = lookup(self.document, path)
+        preset = self.presets.get(found.node.mark)
+        if preset is not None:
+            named = next(used.mark for used in self.used_presets if used.name == preset)
+            place = self._written.find_scalar(named)
+            return None if place is None else Place(place.file, place.path[:-1])
+        return self._written.find(self.document, path)
+
+    @cached_property
+    def _written(self) -> Written:
+        return Written(self.written, PurePath(self.file).parent)
 
     def fail(self, problems: Iterable[Diagnostic]) -> RecipeError:
         """An error that shows these problems in the recipe's own lines."""
@@ -130,4 +152,5 @@ def parse_recipe(
         composition.presets,
         tuple(composition.used_presets),
         given,
+        tuple(composition.written),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
@@ -23,6 +24,7 @@ from seobuilder.recipe.document import (
     Scalar,
     Sequence,
     format_path,
+    plain,
 )
 from seobuilder.recipe.scalars import OutOfRange, resolve
 from seobuilder.recipe.syntax import Position, explain, mark_at
@@ -62,6 +64,12 @@ def read(data: bytes, file: str) -> Document:
         # An escape within a tag, or a code point beyond Unicode, which the parser cannot decode.
         builder.problem("R004", "an escape after this place names no character", builder.end)
     return builder.finish()
+
+
+def read_value(text: str) -> Any:
+    """Plain data of a value on one line, such as a change of a recipe holds."""
+    entry = read(f"value: {text}".encode(), "").root.entries["value"]
+    return plain(entry.value)
 
 
 def _decode(data: bytes, file: str) -> str:
