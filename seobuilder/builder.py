@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seobuilder.artifact.manifest import MANIFEST, RESOLVED, WEIGHTS
 from seobuilder.artifact.verify import require
@@ -13,6 +13,7 @@ from seobuilder.building.compile import compile_plan
 from seobuilder.data.encoder import Encoder
 from seobuilder.data.tokenizer import load_tokenizer, tokenizer_groups
 from seobuilder.health.assess import assess
+from seobuilder.health.probes.probe import probe_module
 from seobuilder.health.survey import Found, survey, tensors_of
 from seobuilder.init.initialize import allocate
 from seobuilder.init.threads import one_thread
@@ -67,13 +68,18 @@ def load(folder: str | Path) -> SearchModel:
     return model
 
 
-def inspect(model: nn.Module | str | Path) -> Report:
+def inspect(model: nn.Module | str | Path, inputs: Mapping[str, Any] | None = None) -> Report:
     """Measure a model, or the weights in a safetensors file.
 
     A model that was built or loaded here is held against what its recipe declares. It is measured
     as it is now: after training, its weights are no longer the ones that were drawn, and the
     findings say so. Of any other module, and of a file, everything is measured that needs no
     declaration.
+
+    Args:
+        model: a module, or the path of a file.
+        inputs: what the module is called with, by name. Then its signals and their gradients are
+            measured too; the module stays as it was.
 
     Raises:
         ValueError: parameters of the model's plan are missing from it, or have other shapes.
@@ -86,11 +92,12 @@ def inspect(model: nn.Module | str | Path) -> Report:
             return survey(Path(model).stem, found)
     plan = getattr(model, "plan", None)
     with one_thread():
+        probes = None if inputs is None else probe_module(model, inputs)
         if not isinstance(plan, Plan):
-            return survey(type(model).__name__, tensors_of(model))
+            return survey(type(model).__name__, tensors_of(model), probes)
         if changed := [a.parameter.name for a in plan.assignments if not _holds(model, a)]:
             raise ValueError(f"the model was changed since it was built: {', '.join(changed)}")
-        return assess(model, plan)
+        return assess(model, plan, probes=probes)
 
 
 def encoder(source: str | Path, files: Files = NO_FILES) -> Encoder:

@@ -208,7 +208,8 @@ class _Teller:
         steps = {record.name: record for record in probes.parameters}
         for assignment in self.assignments:
             parameter = assignment.parameter
-            update = steps[parameter.name].update
+            step = steps.get(parameter.name)
+            update = None if step is None else step.update
             if parameter.role not in MATRICES or not update:
                 continue
             if update > 1:

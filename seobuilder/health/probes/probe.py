@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from seobuilder.data.batches import Batch
 from seobuilder.health.first_loss import summed_loss
-from seobuilder.health.probes.places import places
+from seobuilder.health.probes.places import Place, places
 from seobuilder.health.probes.prediction import predict
 from seobuilder.health.probes.signals import attention_records, signal_records
 from seobuilder.health.probes.steps import LEARNING_RATE, STEPS, first_steps
-from seobuilder.health.probes.tap import listen
+from seobuilder.health.probes.tap import Heard, listen
 from seobuilder.health.probes.untouched import untouched
 from seobuilder.layers import Attention
-from seobuilder.planning.model import Plan
+from seobuilder.planning.model import Node, Plan
 from seobuilder.recipe.spec import Recipe
 from seobuilder.report.probes import Probes
 
@@ -41,13 +43,9 @@ def probe(model: nn.Module, plan: Plan, recipe: Recipe, batch: Batch) -> Probes:
         _quiet(model)
         with listen(everything) as heard:
             loss = summed_loss(model, recipe, batch)
-        outputs = {name: heard.outputs[name] for name in watched if name in heard.outputs}
+        outputs = {name: each for name, each in heard.outputs.items() if name in watched}
         gradients = _gradients(loss, outputs)
-        activations = {
-            name.removesuffix(_RELU): (heard.inputs[name][0], heard.outputs[name])
-            for name in relus
-            if name in heard.outputs
-        }
+        activations = _activations(heard, relus)
         prediction = predict(plan, recipe, batch)
         signals = signal_records(found, outputs, gradients, activations, masks, prediction)
         attention = attention_records(attentions, heard.inputs)
@@ -67,17 +65,61 @@ def probe(model: nn.Module, plan: Plan, recipe: Recipe, batch: Batch) -> Probes:
     )
 
 
+def probe_module(model: nn.Module, inputs: Mapping[str, Any]) -> Probes:
+    """What inputs show of a module that no recipe made; it stays as it was.
+
+    Its signals are those behind numbered modules, which stand in a list or a sequence, or behind
+    its children where it has none. The gradient is that of a random, but fixed, sum of outputs.
+    """
+    named = dict(model.named_modules())
+    numbered = [name for name in named if name.rpartition(".")[2].isdecimal()]
+    names = numbered or [name for name, _ in model.named_children()]
+    found = [Place(n, n, "", Node(n, type(named[n]).__name__), None) for n in names]
+    watched = {name: named[name] for name in names}
+    relus = _relus(watched, watched)
+    with untouched(model), torch.enable_grad():
+        _quiet(model)
+        with listen({**watched, **relus}) as heard:
+            answers = model(**inputs)
+        outputs = {name: each for name, each in heard.outputs.items() if name in watched}
+        gradients = _gradients(_projection(answers), outputs)
+        signals = signal_records(found, outputs, gradients, _activations(heard, relus), {}, None)
+    return Probes(
+        signals=signals, attention=(), parameters=(), learning_rate=0.0, steps=0, losses=()
+    )
+
+
+def _projection(answers: Any) -> Tensor:
+    """The sum of all fractions in the outputs, each with a fixed random factor."""
+    generator = torch.Generator().manual_seed(0)
+    leaves = [t for t in tree_leaves(answers) if isinstance(t, Tensor) and t.is_floating_point()]
+    total = torch.zeros(())
+    for leaf in leaves:
+        factors = torch.randn(leaf.shape, generator=generator, dtype=torch.float32)
+        total = total + (leaf * factors.to(leaf.dtype)).mean()
+    return total
+
+
 _RELU = " relu"
 """Tells a block's activation from the block; no name has a space."""
 
 
-def _relus(watched: Mapping[str, nn.Module], blocks: set[str]) -> dict[str, nn.Module]:
+def _relus(watched: Mapping[str, nn.Module], blocks: Iterable[str]) -> dict[str, nn.Module]:
     """The ReLU of each block that has one, the only activation whose units are exactly zero."""
     return {
         name + _RELU: module
         for name in blocks
         for module in watched[name].modules()
         if isinstance(module, nn.ReLU)
+    }
+
+
+def _activations(heard: Heard, relus: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
+    """What went into the ReLU of each block, and what came out."""
+    return {
+        name.removesuffix(_RELU): (heard.inputs[name][0], heard.outputs[name])
+        for name in relus
+        if name in heard.outputs
     }
 
 

@@ -30,17 +30,18 @@ def signal_records(
     masks: Mapping[str, Tensor],
     prediction: Prediction | None,
 ) -> tuple[SignalRecord, ...]:
-    """One record for each place that was heard, in order.
+    """One record for each place that was heard.
 
     Args:
-        places: in the order of evaluation.
-        outputs: by place.
+        places: in any order.
+        outputs: by place, in the order of evaluation.
         gradients: of the loss with respect to each output.
         activations: what goes into, and comes out of, the ReLU inside a place.
         masks: real positions [B, T] of each tokens input.
         prediction: None where nothing could be predicted.
     """
-    heard = [place for place in places if place.name in outputs]
+    by_name = {place.name: place for place in places}
+    heard = [by_name[name] for name in outputs]
     slopes = _slopes(heard, gradients, masks)
     bands = _gradient_bands(heard, slopes, prediction)
     records = []
