@@ -11,6 +11,7 @@ from seobuilder.health.checks import check_parameter
 from seobuilder.health.spectrum import as_matrices, declared_edges, spectrum
 from seobuilder.health.statistics import measure
 from seobuilder.health.subject import Subject
+from seobuilder.init.threads import one_thread
 from seobuilder.planning.distributions import (
     Distribution,
     Normal,
@@ -69,7 +70,8 @@ def check(
 ) -> list[Finding]:
     """All findings at a parameter whose first row is padding if some elements are `zeroed`."""
     drawn = tensor[1:] if zeroed else tensor
-    return check_parameter(subject(tensor, distribution, zeroed=zeroed), drawn, tests)
+    with one_thread():  # as a report is made
+        return check_parameter(subject(tensor, distribution, zeroed=zeroed), drawn, tests)
 
 
 def codes(tensor: Tensor, distribution: Distribution, *, zeroed: int = 0) -> list[str]:

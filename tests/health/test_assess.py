@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from seobuilder.health.assess import assess
+from seobuilder.init.draw import draw
 from seobuilder.norm.reparametrization import settle
-from seobuilder.planning.distributions import Constant, Distribution, Normal
+from seobuilder.planning.distributions import Constant, Distribution, Normal, Orthogonal
 from seobuilder.planning.model import (
     Assignment,
     Fans,
@@ -181,3 +182,24 @@ def test_outputs_batch_vocabulary_and_the_plans_warnings_are_reported() -> None:
 
 def test_the_same_model_gives_the_same_report() -> None:
     assert assess(Model(), PLAN) == assess(Model(), PLAN)
+
+
+def test_an_orthogonal_table_without_its_padding_row_is_no_finding() -> None:
+    table = nn.Module()
+    table.table = nn.Embedding(12, 8, padding_idx=0)
+    orthogonal = assignment("table.weight", (12, 8), Orthogonal(), padding_row=0)
+    with torch.no_grad():
+        table.table.weight.copy_(draw(Orthogonal(), (12, 8), name="t", seed=0, padding_row=0))
+    report = assess(table, plan(orthogonal))
+    assert report.findings == ()
+    spectrum = report.parameters[0].spectrum
+    assert spectrum is not None and (spectrum.rows, spectrum.edges) == (11, None)
+
+
+def test_matrices_have_a_spectrum_and_what_varies_a_histogram() -> None:
+    records = {record.name: record for record in assess(Model(), PLAN).parameters}
+    first, bias = records["first.weight"], records["first.bias"]
+    assert first.spectrum is not None and first.spectrum.edges == pytest.approx((0, 1.6))
+    assert first.histogram is not None and first.histogram.expected is not None
+    assert sum(first.histogram.expected) == pytest.approx(64 * 64, rel=1e-3)
+    assert bias.spectrum is None and bias.histogram is None

@@ -98,6 +98,8 @@ def test_zeros_that_a_coarse_dtype_makes_are_not() -> None:
     tested = subject(weight, Normal(0, 1e-5))
     assert tested.record.measured.zeros > 100
     assert check_zeros(tested, weight, tests=100) == []
+    column = weight.reshape(-1, 1)
+    assert check_dead_rows(subject(column, Normal(0, 1e-5)), column) == []
 
 
 def test_a_sparse_column_has_its_exact_number() -> None:
@@ -106,6 +108,12 @@ def test_a_sparse_column_has_its_exact_number() -> None:
     weight[row, 4] = 0
     (finding,) = check_zeros(subject(weight, Sparse(0.1, 0.5)), weight, tests=1)
     assert (finding.measured, finding.expected, finding.tolerance) == (9, 10, 0)
+
+
+def test_a_zero_that_products_may_cancel_to_is_no_finding() -> None:
+    weight = draw(Orthogonal(), (100, 100), name="a", seed=0)
+    weight[3, 4] = 0
+    assert check_zeros(subject(weight, Orthogonal()), weight, tests=100) == []
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

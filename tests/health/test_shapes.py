@@ -28,7 +28,7 @@ from seobuilder.planning.distributions import (
         Uniform(-0.1, 0.3),
         TruncatedNormal(0, 0.02),
         TruncatedNormal(0.1, 0.02, 1, 4),
-        TruncatedNormal(0, 0.02, 6, 9),
+        TruncatedNormal(0, 0.02, 9, 12),
         TruncatedNormal(0, 0.02, -9, -6),
         Orthogonal(-1.4),
         Orthogonal(1, blocks=100),

@@ -58,7 +58,7 @@ def test_rows_that_depend_on_each_other_are_found() -> None:
     weight[100:] = weight[:100] * 0.8 + weight[100:] * 0.6
     findings = check(weight, Normal(0, 0.02))
     assert {f.code for f in findings} == {"H011"}
-    low_rank = draw(Uniform(-1, 1), (300, 200), name="a", seed=0)
+    low_rank = draw(Uniform(-1, 1), (600, 200), name="a", seed=0)
     low_rank[:, 100:] = low_rank[:, :100]
     first, second = check(low_rank, Uniform(-1, 1))
     assert "largest" in first.message and "smallest" in second.message
