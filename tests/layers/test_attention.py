@@ -132,3 +132,21 @@ def test_dropout_acts_in_training_only() -> None:
 def test_heads_that_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="3 key and value heads do not divide 4 heads"):
         attention(kv_heads=3)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+@pytest.mark.parametrize("alibi", [False, True])
+def test_scores_are_those_that_forward_weighs_values_with(
+    causal: bool, kv_heads: int, alibi: bool
+) -> None:
+    layer = attention(kv_heads, positions=Alibi(HEADS, 5) if alibi else None, causal=causal)
+    x = torch.randn(3, 5, WIDTH)
+    mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [False] * 5])
+    for given in (None, mask):
+        scores, seen = layer.scores(x, given)
+        _, _, value, _ = layer.project(x)
+        heads = scores.softmax(-1) @ value.repeat_interleave(HEADS // kv_heads, dim=1)
+        y = layer.output(heads.transpose(1, 2).flatten(2))
+        torch.testing.assert_close(y, layer(x, given))
+        assert torch.equal(seen.expand(scores.shape), scores > -torch.inf)
