@@ -79,7 +79,8 @@ def test_attention_is_described_by_its_scores() -> None:
     with torch.no_grad(), listen({"attention": block.get_submodule("attention")}) as heard:
         model(**batch.inputs)
     x, mask = heard.inputs["attention"]
-    scores, seen = block.get_submodule("attention").scores(x, mask)  # type: ignore[operator]
+    with torch.no_grad():
+        scores, seen = block.get_submodule("attention").scores(x, mask)  # type: ignore[operator]
     weights = scores.softmax(-1)
     entropies, logits, uniform = [], [], []
     for row in range(len(x)):
