@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import file_digest
@@ -31,6 +32,7 @@ from seobuilder.data.tokenizer import prepare_tokenizers, tokenizer_groups
 from seobuilder.errors import EnvironmentProblem
 from seobuilder.health.assess import assess
 from seobuilder.health.first_loss import measure_outputs
+from seobuilder.health.probes.coordinates import FACTORS, coordinate_records
 from seobuilder.health.probes.probe import probe
 from seobuilder.init.initialize import initialize
 from seobuilder.init.streams import SCHEME
@@ -42,8 +44,10 @@ from seobuilder.planning.pretrained import weight_files
 from seobuilder.recipe.dump import dump
 from seobuilder.recipe.files import find_file
 from seobuilder.recipe.given import named_files
-from seobuilder.recipe.load import LoadedRecipe
+from seobuilder.recipe.load import LoadedRecipe, parse_recipe
+from seobuilder.recipe.widen import widened
 from seobuilder.report.model import BatchRecord, Report, VocabularyRecord
+from seobuilder.report.probes import CoordinateRecord
 from seobuilder.report.render_json import render_json
 from seobuilder.report.render_markdown import render_markdown
 
@@ -55,9 +59,13 @@ PROBE_ROWS = 64
 
 @dataclass(frozen=True)
 class Building:
-    """One build: each stage is computed once, when it is first asked for."""
+    """One build: each stage is computed once, when it is first asked for.
+
+    `with_coordinates` asks for the coordinate check, which builds and trains two models more.
+    """
 
     loaded: LoadedRecipe
+    with_coordinates: bool = False
 
     @cached_property
     def plan(self) -> Plan:
@@ -114,14 +122,27 @@ class Building:
             unused = rows - tokenizer.get_vocab_size()
             vocabulary.append(VocabularyRecord(input=name, rows=rows, unused=unused))
         with one_thread():  # sums are split by thread, and their last digits with them
+            probes = probe(self.model, self.plan, recipe, batch)
+            if self.with_coordinates:
+                probes = probes.model_copy(update={"coordinates": tuple(self._coordinates())})
             return assess(
                 self.model,
                 self.plan,
                 outputs=measure_outputs(self.model, recipe, batch),
                 batch=record,
                 vocabulary=vocabulary,
-                probes=probe(self.model, self.plan, recipe, batch),
+                probes=probes,
             )
+
+    def _coordinates(self) -> Iterator[CoordinateRecord]:
+        """The coordinate check on the report's batch, at each width."""
+        loaded, (batch, _) = self.loaded, self.batch
+        mup = any(preset.name == "mup" for preset in loaded.used_presets)
+        for factor in FACTORS:
+            text = dump(widened(loaded.resolved, factor)).encode()
+            other = Building(parse_recipe(text, loaded.file, loaded.folder, (), loaded.given))
+            recipe = other.loaded.recipe
+            yield from coordinate_records(other.model, other.plan, recipe, batch, factor, mup=mup)
 
     @cached_property
     def parts(self) -> dict[str, str]:
@@ -140,6 +161,8 @@ class Building:
                 parts[name] = _hash(find_file(loaded.folder, name, loaded.given))
             except (OSError, ValueError):
                 continue  # reading the data says what is wrong, and where the recipe names it
+        if self.with_coordinates:
+            parts["probe of coordinates"] = digest({"widths": FACTORS})
         looks = any(spec.kind == "image" for spec in loaded.recipe.inputs.values())
         if looks and self.examples is not None:
             rows = sample_rows(self.examples, PROBE_ROWS, loaded.recipe.seed)

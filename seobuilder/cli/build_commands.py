@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Replace another build that is there.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if the model is unhealthy.")
+@click.option(
+    "--probe",
+    "extra",
+    type=click.Choice(["coordinates"]),
+    help="Measure as well how far signals move in training, at half and at twice the widths.",
+)
 @set_option
 @file_option
 @format_option
@@ -40,6 +46,7 @@ def build(
     output: Path | None,
     force: bool,
     strict: bool,
+    extra: str | None,
     overrides: tuple[str, ...],
     files: Files,
     output_format: Format,
@@ -50,7 +57,7 @@ def build(
         with Console(stderr=True).status("loading torch") as progress:
             from seobuilder.stages import Building
 
-            building = Building(loaded)
+            building = Building(loaded, with_coordinates=extra == "coordinates")
             progress.update("planning")
             plan = building.plan
             target = output or Path("builds") / plan.name

@@ -27,6 +27,9 @@ SATURATED, FROZEN = 0.25, 0.02
 COLLAPSED, ALIKE = 0.95, 0.995
 """Mean cosine of two tokens."""
 
+DRIFT = 3.0
+"""Factor between the changes at half and at twice the widths."""
+
 MATRICES = ("weight", "residual_out", "head", "gate", "recurrent_input", "recurrent_hidden")
 
 
@@ -42,6 +45,7 @@ def check_probes(probes: Probes, plan: Plan, outputs: Sequence[OutputRecord]) ->
         *teller.collapse(stacks, probes.signals),
         *teller.silence(probes, _measured(plan, outputs)),
         *teller.updates(probes),
+        *teller.coordinates(probes, plan),
     ]
 
 
@@ -229,6 +233,30 @@ class _Teller:
                 tolerance=1.0 if update > 1 else 1e-5,
                 source=f"at a learning rate of {probes.learning_rate:g}",
                 suggestion=suggestion,
+            )
+
+    def coordinates(self, probes: Probes, plan: Plan) -> Iterator[Finding]:
+        """H027: signals move further in wider models, though the recipe is muP's."""
+        if not any(assignment.rule.preset == "mup" for assignment in plan.assignments):
+            return
+        for name in dict.fromkeys(record.name for record in probes.coordinates):
+            changes = [
+                record.change
+                for record in probes.coordinates
+                if record.name == name and record.step == probes.steps and record.change
+            ]
+            if len(changes) < 2 or max(changes) <= DRIFT * min(changes):
+                continue
+            yield self.finding(
+                "H027",
+                "warning",
+                name,
+                "the signal moves further in training at one width than at another",
+                measured=max(changes) / min(changes),
+                expected=1.0,
+                tolerance=DRIFT - 1,
+                source="Yang et al. 2022, arXiv:2203.03466",
+                suggestion="let every width that grows stand in the rules of the preset mup",
             )
 
     def finding(

@@ -40,7 +40,7 @@ def probe(model: nn.Module, plan: Plan, recipe: Recipe, batch: Batch) -> Probes:
         name: batch.inputs[name] != spec.padding_id for name, spec in recipe.token_inputs.items()
     }
     with untouched(model), torch.enable_grad():
-        _quiet(model)
+        quiet(model)
         with listen(everything) as heard:
             loss = summed_loss(model, recipe, batch)
         outputs = {name: each for name, each in heard.outputs.items() if name in watched}
@@ -78,7 +78,7 @@ def probe_module(model: nn.Module, inputs: Mapping[str, Any]) -> Probes:
     watched = {name: named[name] for name in names}
     relus = _relus(watched, watched)
     with untouched(model), torch.enable_grad():
-        _quiet(model)
+        quiet(model)
         with listen({**watched, **relus}) as heard:
             answers = model(**inputs)
         outputs = {name: each for name, each in heard.outputs.items() if name in watched}
@@ -123,7 +123,7 @@ def _activations(heard: Heard, relus: Iterable[str]) -> dict[str, tuple[Tensor, 
     }
 
 
-def _quiet(model: nn.Module) -> None:
+def quiet(model: nn.Module) -> None:
     """Evaluation mode, but for norms that keep statistics, which take those of the batch."""
     model.eval()
     for module in model.modules():

@@ -56,4 +56,12 @@ PROBES: dict[str, Code] = {
         "less than a hundred-thousandth of it.",
         "Draw the weight with a standard deviation between 0.001 and 10, or as zeros.",
     ),
+    "H027": Code(
+        "signals move with width",
+        "The recipe takes the preset mup, but in the first steps of training a signal moves more "
+        "than three times as far at one width than at another, between half and twice the recipe's "
+        "widths. `seobuild RECIPE --probe coordinates` looks for it.",
+        "Look for a rule above the preset that draws a hidden weight or a head by another variance "
+        "than 1 / fan_in, and for `attention_scale`.",
+    ),
 }

@@ -1,0 +1,73 @@
+"""The coordinate check: how far signals move in the first steps, in models of several widths.
+
+Under muP they move as far at any width, and what was tuned on a narrow model holds for a wide one:
+Yang et al. 2022, Tensor Programs V, arXiv:2203.03466, appendix D.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from seobuilder.data.batches import Batch
+from seobuilder.health.first_loss import summed_loss
+from seobuilder.health.probes.places import places
+from seobuilder.health.probes.probe import quiet
+from seobuilder.health.probes.steps import LEARNING_RATE, STEPS
+from seobuilder.health.probes.tap import listen
+from seobuilder.planning.model import Plan
+from seobuilder.recipe.spec import Recipe
+from seobuilder.report.probes import CoordinateRecord
+
+FACTORS = (0.5, 1.0, 2.0)
+"""What multiplies the recipe's widths."""
+
+HIDDEN = ("weight", "residual_out", "gate", "recurrent_input", "recurrent_hidden", "head")
+"""Roles whose rate shrinks with width under muP: hidden weights and readouts."""
+
+
+def coordinate_records(
+    model: nn.Module, plan: Plan, recipe: Recipe, batch: Batch, factor: float, *, mup: bool
+) -> list[CoordinateRecord]:
+    """Train some steps with AdamW, and tell after each how far every signal has moved.
+
+    Args:
+        model: built from `plan`; it is trained.
+        factor: what its widths were multiplied with.
+        mup: whether hidden weights and readouts have the rate times base_width / fan_in.
+    """
+    quiet(model)
+    optimizer = torch.optim.AdamW(_groups(model, plan, recipe, mup=mup), weight_decay=0.0)
+    start = _signals(model, plan, batch)
+    records = []
+    for step in range(1, STEPS + 1):
+        optimizer.zero_grad()
+        torch.autograd.backward(summed_loss(model, recipe, batch))
+        optimizer.step()
+        for name, signal in _signals(model, plan, batch).items():
+            moved = float((signal - start[name]).double().square().mean().sqrt())
+            records.append(CoordinateRecord(name=name, factor=factor, step=step, change=moved))
+    return records
+
+
+def _groups(model: nn.Module, plan: Plan, recipe: Recipe, *, mup: bool) -> list[dict[str, object]]:
+    """The parameters with their rates."""
+    stored = dict(model.named_parameters(remove_duplicate=False))
+    groups: list[dict[str, object]] = []
+    for assignment in plan.assignments:
+        parameter = assignment.parameter
+        rate = LEARNING_RATE
+        if mup and parameter.role in HIDDEN and parameter.fans and recipe.base_width:
+            rate *= recipe.base_width / parameter.fans.fan_in
+        groups.append({"params": [stored[name] for name in parameter.stored], "lr": rate})
+    return groups
+
+
+@torch.no_grad()
+def _signals(model: nn.Module, plan: Plan, batch: Batch) -> Mapping[str, Tensor]:
+    watched = {place.name: model.get_submodule(place.path) for place in places(plan)}
+    with listen(watched) as heard:
+        model(**batch.inputs)
+    return {name: output.clone() for name, output in heard.outputs.items()}
