@@ -57,10 +57,11 @@ def test_records_are_frozen(report: Report) -> None:
     assert output.loss is None
 
 
-def test_renderers_need_no_torch() -> None:
+def test_renderers_need_no_torch_and_charts_alone_need_matplotlib() -> None:
     code = (
         "import sys, seobuilder.report.schema, seobuilder.report.render_json, "
-        "seobuilder.report.render_markdown, seobuilder.report.render_terminal; "
-        "sys.exit('torch' in sys.modules)"
+        "seobuilder.report.render_markdown, seobuilder.report.render_terminal, "
+        "seobuilder.report.render_html; "
+        "sys.exit(bool({'torch', 'matplotlib'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
