@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from seobuilder.report.record import Items, Number, Record
+from seobuilder.report.record import Items, Number, Pair, Record
 
 
 class Statistics(Record):
@@ -65,7 +65,7 @@ class Spectrum(Record):
     method: Literal["exact", "lanczos"]
     error: Number
     values: Items[float]
-    edges: tuple[float, float] | None
+    edges: Pair[float] | None
 
 
 class RuleRecord(Record):
