@@ -48,6 +48,7 @@ from seobuilder.recipe.load import LoadedRecipe, parse_recipe
 from seobuilder.recipe.widen import widened
 from seobuilder.report.model import BatchRecord, Report, VocabularyRecord
 from seobuilder.report.probes import CoordinateRecord
+from seobuilder.report.render_html import render_html
 from seobuilder.report.render_json import render_json
 from seobuilder.report.render_markdown import render_markdown
 
@@ -186,6 +187,7 @@ class Building:
             SOURCE: self.loaded.source,
             "report.json": render_json(report).encode(),
             "report.md": render_markdown(report).encode(),
+            "report.html": render_html(report).encode(),
         }
         for name, file in tokenizer_groups(self.loaded.recipe).items():
             if name in self.tokenizers:

@@ -132,6 +132,6 @@ def _finish(target: Path, *, unchanged: bool, output_format: Format, strict: boo
             render_terminal(report, result_console())
         word = "unchanged, " if unchanged else ""
         count = scaled(report.summary.parameters)
-        click.echo(f"{word}{report.verdict}, {count} parameters, report: {target / 'report.md'}")
+        click.echo(f"{word}{report.verdict}, {count} parameters, report: {target / 'report.html'}")
     if strict and not report.is_healthy:
         click.get_current_context().exit(1)

@@ -128,6 +128,8 @@ def quote(text: str, limit: int = 60) -> str:
 
 def printable(text: str) -> str:
     """`text` with every character that a terminal would not print shown as an escape."""
+    if text.isprintable():
+        return text
     return "".join(map(_printable_character, text))
 
 

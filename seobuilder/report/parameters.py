@@ -65,7 +65,7 @@ class Spectrum(Record):
     method: Literal["exact", "lanczos"]
     error: Number
     values: Items[float]
-    edges: Pair | None
+    edges: Pair[float] | None
 
 
 class RuleRecord(Record):

@@ -26,7 +26,7 @@ Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
 
 # JSON gives lists; records hold tuples, so that they can't change after they were made.
 Items = Annotated[tuple[T, ...], Strict(False)]
-Pair = Annotated[tuple[float, float], Strict(False)]
+Pair = Annotated[tuple[T, T], Strict(False)]
 
 
 class Record(BaseModel):

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from seobuilder.report.grouping import grouped
 from seobuilder.report.model import Finding, Report
 from seobuilder.report.parameters import ParameterRecord
-from seobuilder.report.text import UNKNOWN, evidence, headline, number, summary_rows
+from seobuilder.report.probes import AttentionRecord, Probes, SignalRecord
+from seobuilder.report.text import (
+    UNKNOWN,
+    change_title,
+    change_yaml,
+    evidence,
+    headline,
+    number,
+    plural,
+    summary_rows,
+)
 
 
 def render_markdown(report: Report) -> str:
-    """Verdict, summary, outputs, findings, and one table row for each parameter."""
+    """Verdict, findings, summary, outputs, what data showed, and a table row for each parameter."""
     sections = [
         f"# {_plain(headline(report))}",
+        "## Findings",
+        "\n".join(_findings(report.findings)) or "None.",
         "## Summary",
         _table(("", ""), [(_plain(label), _plain(text)) for label, text in summary_rows(report)]),
     ]
     if report.outputs:
         sections += ["## Outputs before training", _outputs(report)]
-    sections += ["## Findings", _findings(report.findings)]
+    if report.probes is not None:
+        sections += _probes(report.probes)
     sections += ["## Parameters", _parameters(report.parameters)]
     return "\n\n".join(sections) + "\n"
 
@@ -34,29 +48,86 @@ def _outputs(report: Report) -> str:
     )
 
 
-def _findings(findings: Sequence[Finding]) -> str:
-    return "\n".join(map(_finding, findings)) or "None."
+def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+    for first, *others in grouped(findings):
+        yield _finding(findings[first], [findings[index] for index in others])
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: Finding, alike: Sequence[Finding]) -> str:
     lines = [
         f"- **{finding.severity} {finding.code}** {_code(finding.place)}: {_plain(finding.message)}"
     ]
     if facts := evidence(finding):
         lines.append(f"  - {facts}")
+    if alike:
+        lines.append("  - alike: " + ", ".join(_code(other.place) for other in alike))
     if finding.rule:
         lines.append(f"  - rule: {_code(finding.rule)}")
     if finding.source:
         lines.append(f"  - source: {_plain(finding.source)}")
     if finding.suggestion:
         lines.append(f"  - suggestion: {_plain(finding.suggestion)}")
-    return "\n".join(lines)
+    for change in finding.changes:
+        lines.append(f"  - {_plain(change_title(change))}")
+        if text := change_yaml(change):
+            lines += ["", *(f"    {line}" for line in _block(text, "yaml")), ""]
+    return "\n".join(lines).rstrip("\n")
+
+
+def _probes(probes: Probes) -> list[str]:
+    sections = []
+    if probes.signals:
+        sections += ["## Signal and gradient by depth", _signals(probes.signals)]
+    if probes.attention:
+        sections += ["## Attention", _attention(probes.attention)]
+    if probes.losses:
+        losses = ", ".join(map(number, probes.losses))
+        steps, rate = plural(probes.steps, "step"), number(probes.learning_rate)
+        sections.append(f"Loss in {steps} of AdamW at a learning rate of {rate}: {losses}.")
+    return sections
+
+
+def _signals(signals: Iterable[SignalRecord]) -> str:
+    header = (
+        *("depth", "module", "variance", "predicted", "band", "gradient", "predicted", "band"),
+        *("similarity", "dead", "expected"),
+    )
+    return _table(
+        header,
+        [
+            (
+                *(str(s.depth), _code(s.name), number(s.variance), number(s.expected)),
+                *(_band(s.low, s.high), number(s.gradient), number(s.gradient_expected)),
+                _band(s.gradient_low, s.gradient_high),
+                *map(number, (s.similarity, s.dead, s.dead_expected)),
+            )
+            for s in signals
+        ],
+    )
+
+
+def _band(low: float | None, high: float | None) -> str:
+    return UNKNOWN if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def _attention(attention: Iterable[AttentionRecord]) -> str:
+    header = ("attention", "heads", "std of scores", "largest", "entropy", "of equal weights")
+    return _table(
+        header,
+        [
+            (
+                *(_code(a.name), str(a.heads)),
+                *map(number, (a.logit_std, a.logit_max, a.entropy, a.uniform)),
+            )
+            for a in attention
+        ],
+    )
 
 
 def _parameters(parameters: Iterable[ParameterRecord]) -> str:
     header = (
         *("name", "shape", "role", "declared", "declared std", "mean", "std", "min", "max"),
-        *("L1", "L2", "zeros", "fan in", "fan out", "rule", "losing rules"),
+        *("L1", "L2", "spectral norm", "zeros", "fan in", "fan out", "rule", "losing rules"),
     )
     return _table(header, map(_parameter, parameters))
 
@@ -67,7 +138,9 @@ def _parameter(parameter: ParameterRecord) -> tuple[str, ...]:
     names = [_code(parameter.name), *(f"= {_code(alias)}" for alias in parameter.aliases)]
     numbers = (
         *(parameter.declared_std, measured.mean, measured.std, measured.min, measured.max),
-        *(measured.l1, measured.l2, measured.sparsity),
+        *(measured.l1, measured.l2),
+        None if parameter.spectrum is None else parameter.spectrum.largest,
+        measured.sparsity,
     )
     fans = (parameter.fan_in, parameter.fan_out)
     return (
@@ -100,10 +173,22 @@ def _escape(text: str) -> str:
     return re.sub(r"[\\*<>\[\]`~&]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)
 
 
-def _code(text: str) -> str:
-    """A code span, fenced by more backticks than the text has in a row."""
+def _block(text: str, language: str) -> list[str]:
+    """A fenced block of one line."""
     text = _one_line(text)
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    fence = _fence(text, 3)
+    return [f"{fence}{language}", text, fence]
+
+
+def _fence(text: str, least: int) -> str:
+    """More backticks than the text has in a row."""
+    return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
+
+
+def _code(text: str) -> str:
+    """A code span."""
+    text = _one_line(text)
+    fence = _fence(text, 1)
     padding = " " if "`" in text or not text else ""
     return f"{fence}{padding}{text}{padding}{fence}"
 

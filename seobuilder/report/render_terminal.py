@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from rich.console import Console
@@ -10,15 +10,29 @@ from rich.table import Table
 from rich.text import Text
 
 from seobuilder.recipe.diagnostics import printable
+from seobuilder.report.grouping import grouped
 from seobuilder.report.model import Finding, Report
 from seobuilder.report.parameters import ParameterRecord
-from seobuilder.report.text import UNKNOWN, evidence, headline, number, spread, summary_rows
+from seobuilder.report.probes import Probes
+from seobuilder.report.text import (
+    UNKNOWN,
+    change_title,
+    change_yaml,
+    evidence,
+    headline,
+    number,
+    spread,
+    summary_rows,
+)
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
+NAMED = 3
+"""Places of alike findings that are named; the others are counted."""
+
 
 def render_terminal(report: Report, console: Console) -> None:
-    """Print verdict, summary, outputs, findings, and the rules to `console`.
+    """Print verdict, summary, outputs, findings, signal and gradient, and rules to `console`.
 
     Rich itself leaves colour out where the output is no terminal or `NO_COLOR` is set.
     """
@@ -30,9 +44,14 @@ def render_terminal(report: Report, console: Console) -> None:
     if report.outputs:
         console.print()
         console.print(_outputs(report))
-    for finding in report.findings:
+    for first, *others in grouped(report.findings):
         console.print()
-        console.print(_finding(finding), soft_wrap=True)
+        alike = [report.findings[index].place for index in others]
+        console.print(_finding(report.findings[first], alike), soft_wrap=True)
+    if report.probes is not None and (courses := _courses(report.probes)):
+        console.print()
+        for course in courses:
+            console.print(_text(course), soft_wrap=True)
     if report.parameters:
         console.print()
         console.print(_rules(report.parameters))
@@ -45,18 +64,46 @@ def _outputs(report: Report) -> Table:
     return _table(("output", "kind"), ("loss", "loss of guessing", "rows"), rows)
 
 
-def _finding(finding: Finding) -> Text:
+def _finding(finding: Finding, alike: Sequence[str]) -> Text:
     where = f"{finding.rule} " if finding.rule else ""
     text = _text(f"{where}{finding.severity} {finding.code} ", STYLES[finding.severity])
     text.append(printable(f"{finding.place}: {finding.message}"))
+    named = ", ".join(alike[:NAMED]) + (", ..." if len(alike) > NAMED else "")
     for label, detail in (
         ("", evidence(finding)),
+        (f"and {len(alike):,} more alike: ", named),
         ("source: ", finding.source),
         ("suggestion: ", finding.suggestion),
     ):
         if detail:
             text.append(f"\n  {label}{printable(detail)}")
+    for change in finding.changes:
+        text.append(f"\n  {printable(change_title(change))}")
+        if line := change_yaml(change):
+            text.append(f"\n    {printable(line)}", "green")
     return text
+
+
+def _courses(probes: Probes) -> list[str]:
+    """How variance and gradient run through the model, a line each."""
+    signals = probes.signals
+    courses = (
+        ("variance of the signal", [(s.variance, s.low, s.high) for s in signals]),
+        (
+            "gradient of the signal",
+            [(s.gradient, s.gradient_low, s.gradient_high) for s in signals],
+        ),
+    )
+    lines = []
+    for label, points in courses:
+        known = [value for value, _, _ in points if value is not None]
+        if len(known) < 2:
+            continue
+        banded = [(v, low, high) for v, low, high in points if None not in (v, low, high)]
+        within = sum(low <= v <= high for v, low, high in banded)  # type: ignore[operator]
+        note = f", {within} of {len(banded)} within the band" if banded else ""
+        lines.append(f"{label}: {number(known[0])} to {number(known[-1])} by depth{note}")
+    return lines
 
 
 def _rules(parameters: Iterable[ParameterRecord]) -> Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from seobuilder.recipe.change import Change
+from seobuilder.recipe.document import format_path
 from seobuilder.report.model import Finding, Report
 
 UNKNOWN = "-"
@@ -92,6 +94,26 @@ def evidence(finding: Finding) -> str:
         if value is not None
     ]
     return ", ".join(parts)
+
+
+def change_title(change: Change) -> str:
+    """What a change does, and where, the path in backticks."""
+    place = format_path(change.path)
+    match change.action:
+        case "insert":
+            return f"insert as `{place}` in {change.file}"
+        case "set":
+            return f"set `{place}` in {change.file}"
+        case "delete":
+            return f"delete `{place}` in {change.file}"
+
+
+def change_yaml(change: Change) -> str:
+    """The line as it will read, empty for a deletion."""
+    if change.action == "delete":
+        return ""
+    last = change.path[-1]
+    return f"- {change.yaml}" if isinstance(last, int) else f"{last}: {change.yaml}"
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from seobuilder.artifact.verify import verify
 
-LAST = "healthy, 131 parameters, report: {}/report.md"
+LAST = "healthy, 131 parameters, report: {}/report.html"
 
 
 def test_a_build_from_start_to_end(fresh, folder: Path) -> None:
@@ -27,6 +27,7 @@ def test_a_build_from_start_to_end(fresh, folder: Path) -> None:
         "manifest.json",
         "model.safetensors",
         "recipe.yaml",
+        "report.html",
         "report.json",
         "report.md",
         "source.yaml",
@@ -52,7 +53,7 @@ def test_a_recipe_on_standard_input(fresh) -> None:
 def test_a_shipped_recipe_by_name(seobuild) -> None:
     ended = seobuild("page_look")
     assert ended.out.splitlines()[-1] == (
-        "healthy, 21.9 k parameters, report: builds/page_look/report.md"
+        "healthy, 21.9 k parameters, report: builds/page_look/report.html"
     )
 
 
@@ -80,7 +81,7 @@ def test_another_build_is_told_apart_and_wants_force(seobuild, folder: Path) -> 
     )
     assert files(folder / "out") == before
     ended = seobuild("small.yaml", "-o", "out", *changes, "--force")
-    assert ended.out.splitlines()[-1] == "healthy, 67 parameters, report: out/report.md"
+    assert ended.out.splitlines()[-1] == "healthy, 67 parameters, report: out/report.html"
     assert sorted(os.listdir(folder)) == ["out", "small.yaml"]
 
 
@@ -208,7 +209,7 @@ def test_verify(seobuild, folder: Path) -> None:
     ended = seobuild("verify", "out")
     assert (ended.code, ended.out, ended.err) == (
         0,
-        "out: complete and unchanged, 6 files\n",
+        "out: complete and unchanged, 7 files\n",
         "",
     )
 

@@ -35,9 +35,9 @@ def weights(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_build_takes_the_file_from_where_the_caller_says(seobuild, weights: Path) -> None:
     ended = seobuild("build", "head.yaml", "--file", f"w.safetensors={weights}")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.splitlines()[-1] == "healthy, 15 parameters, report: builds/head/report.md"
+    assert ended.out.splitlines()[-1] == "healthy, 15 parameters, report: builds/head/report.html"
     ended = seobuild("head.yaml", "--file", f"w.safetensors={weights}")
-    assert ended.out == "unchanged, healthy, 15 parameters, report: builds/head/report.md\n"
+    assert ended.out == "unchanged, healthy, 15 parameters, report: builds/head/report.html\n"
     assert seobuild("verify", "builds/head").code == 0
 
 

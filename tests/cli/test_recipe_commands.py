@@ -123,7 +123,7 @@ def test_new_is_built_at_once(seobuild, folder: Path) -> None:
     ended = seobuild("mine.yaml")
     assert ended.code == 0
     assert ended.out.splitlines()[-1] == (
-        "healthy, 35.4 k parameters, report: builds/mine/report.md"
+        "healthy, 35.4 k parameters, report: builds/mine/report.html"
     )
 
 

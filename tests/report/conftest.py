@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from seobuilder.recipe.change import Change
 from seobuilder.report.model import (
     BatchRecord,
     Finding,
@@ -13,6 +14,7 @@ from seobuilder.report.model import (
     VocabularyRecord,
 )
 from seobuilder.report.parameters import ParameterRecord, RuleRecord, Statistics
+from seobuilder.report.probes import AttentionRecord, Probes, SignalRecord, StepRecord
 
 
 def parameter(name: str, std: float | None, place: str = "intent.yaml:21") -> ParameterRecord:
@@ -78,6 +80,51 @@ def report() -> Report:
         ),
         batch=BatchRecord(source="search_intent.csv", rows=64),
         vocabulary=(VocabularyRecord(input="query", rows=1024, unused=12),),
+        probes=Probes(
+            signals=(
+                SignalRecord(
+                    name="words",
+                    kind="token_embedding",
+                    depth=0,
+                    width=256,
+                    mean=0.0,
+                    variance=0.0004,
+                    expected=0.0004,
+                    low=0.0003,
+                    high=0.0005,
+                    gradient=0.02,
+                ),
+                SignalRecord(
+                    name="intent",
+                    kind="classification",
+                    depth=1,
+                    width=4,
+                    mean=0.1,
+                    variance=0.5,
+                    expected=0.1,
+                    low=0.05,
+                    high=0.2,
+                    gradient=0.3,
+                    similarity=0.25,
+                    dead=0.0,
+                    dead_expected=0.0,
+                ),
+            ),
+            attention=(
+                AttentionRecord(
+                    name="encoder.blocks.0.attention",
+                    heads=8,
+                    logit_std=0.3,
+                    logit_max=1.2,
+                    entropy=2.1,
+                    uniform=2.2,
+                ),
+            ),
+            parameters=(StepRecord(name="third.weight", gradient=0.01, update=0.002, wakes=0),),
+            learning_rate=0.0003,
+            steps=2,
+            losses=(1.5, 1.4, 1.3),
+        ),
         findings=(
             Finding(
                 code="H005",
@@ -90,6 +137,15 @@ def report() -> Report:
                 rule="intent.yaml:21",
                 source="z-test",
                 suggestion="use `a|b` | [bold]not[/bold] *this*",
+                changes=(
+                    Change(
+                        action="set",
+                        file="intent.yaml",
+                        path=("initialization", 2, "std"),
+                        yaml="0.03",
+                    ),
+                    Change(action="delete", file="intent.yaml", path=("initialization", 4)),
+                ),
             ),
             Finding(code="P301", severity="warning", place="encoder", message="two norms in a row"),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from report_samples import deep_report
 from rich.console import Console
 
 from seobuilder.report.model import Report
@@ -25,6 +26,21 @@ def test_the_verdict_comes_first_and_rules_are_grouped(report: Report) -> None:
     assert [line.split("  ")[0] for line in lines[-2:]] == ["intent.yaml:21", "intent.yaml:22"]
     assert lines[-2].split()[2:] == ["2", "524,288", "0.02", "0.0201", "to", "0.03"]
     assert lines[-1].split()[2:] == ["1", "262,144", "0.02", "-"]
+
+
+def test_findings_say_what_to_change_and_alike_ones_are_counted(report: Report) -> None:
+    assert "  set `initialization[2].std` in intent.yaml\n    std: 0.03\n" in rendered(report)
+    text = rendered(deep_report(faults=5))
+    assert text.count("error H005") == 1
+    assert "  and 4 more alike: encoder.blocks.0.ffn.down.weight, " in text
+    assert text.index("error H006") < text.index("warning P301") < text.index("info H090")
+
+
+def test_signal_and_gradient_take_a_line_each(report: Report) -> None:
+    text = rendered(report)
+    assert "variance of the signal: 0.0004 to 0.5 by depth, 1 of 2 within the band\n" in text
+    assert "gradient of the signal: 0.02 to 0.3 by depth\n" in text
+    assert "by depth" not in rendered(report.model_copy(update={"probes": None}))
 
 
 def test_a_pipe_gets_plain_text(report: Report) -> None:

@@ -9,6 +9,7 @@ import sys
 import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
+from report_samples import deep_report
 
 from seobuilder.report.model import OutputRecord, Report
 from seobuilder.report.render_json import render_json
@@ -23,7 +24,9 @@ def test_verdict_issues_and_warnings_follow_from_the_findings(report: Report) ->
     assert (sound.verdict, sound.is_healthy) == ("healthy", True)
 
 
-def test_json_round_trips_and_agrees_with_the_schema(report: Report) -> None:
+@pytest.mark.parametrize("deep", [False, True])
+def test_json_round_trips_and_agrees_with_the_schema(report: Report, deep: bool) -> None:
+    report = deep_report(1) if deep else report
     text = render_json(report)
     assert Report.model_validate_json(text) == report
     Draft202012Validator.check_schema(report_schema())
@@ -57,10 +60,11 @@ def test_records_are_frozen(report: Report) -> None:
     assert output.loss is None
 
 
-def test_renderers_need_no_torch() -> None:
+def test_renderers_need_no_torch_and_charts_alone_need_matplotlib() -> None:
     code = (
         "import sys, seobuilder.report.schema, seobuilder.report.render_json, "
-        "seobuilder.report.render_markdown, seobuilder.report.render_terminal; "
-        "sys.exit('torch' in sys.modules)"
+        "seobuilder.report.render_markdown, seobuilder.report.render_terminal, "
+        "seobuilder.report.render_html; "
+        "sys.exit(bool({'torch', 'matplotlib'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

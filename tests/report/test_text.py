@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from seobuilder.report.text import number, plural, scaled, size, spread
+from seobuilder.recipe.change import Change
+from seobuilder.report.text import (
+    change_title,
+    change_yaml,
+    number,
+    plural,
+    scaled,
+    size,
+    spread,
+)
 
 
 @pytest.mark.parametrize(
@@ -40,3 +49,16 @@ def test_numbers() -> None:
         "0.5",
         "0.25 to 0.5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("action", "path", "title", "yaml"),
+    [
+        ("set", ("a", 1, "std"), "set `a[1].std` in r.yaml", "std: 0.5"),
+        ("insert", ("a", 1), "insert as `a[1]` in r.yaml", "- 0.5"),
+        ("delete", ("a", 1), "delete `a[1]` in r.yaml", ""),
+    ],
+)
+def test_changes(action: str, path: tuple[str | int, ...], title: str, yaml: str) -> None:
+    change = Change(action=action, file="r.yaml", path=path, yaml="0.5")  # type: ignore[arg-type]
+    assert (change_title(change), change_yaml(change)) == (title, yaml)

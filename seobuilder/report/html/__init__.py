@@ -1,0 +1,1 @@
+"""The parts of the HTML report: charts, the graph of modules, findings, rules."""
