@@ -15,7 +15,7 @@ from seobuilder.data.batches import Batch
 from seobuilder.health.first_loss import summed_loss
 from seobuilder.health.probes.places import places
 from seobuilder.health.probes.probe import quiet
-from seobuilder.health.probes.steps import LEARNING_RATE, STEPS
+from seobuilder.health.probes.steps import STEPS
 from seobuilder.health.probes.tap import listen
 from seobuilder.planning.model import Plan
 from seobuilder.recipe.spec import Recipe
@@ -23,6 +23,9 @@ from seobuilder.report.probes import CoordinateRecord
 
 FACTORS = (0.5, 1.0, 2.0)
 """What multiplies the recipe's widths."""
+
+RATE = 1e-3
+"""Learning rate: large, so that what moves too far shows within a few steps."""
 
 HIDDEN = ("weight", "residual_out", "gate", "recurrent_input", "recurrent_hidden", "head")
 """Roles whose rate shrinks with width under muP: hidden weights and readouts."""
@@ -58,7 +61,7 @@ def _groups(model: nn.Module, plan: Plan, recipe: Recipe, *, mup: bool) -> list[
     groups: list[dict[str, object]] = []
     for assignment in plan.assignments:
         parameter = assignment.parameter
-        rate = LEARNING_RATE
+        rate = RATE
         if mup and parameter.role in HIDDEN and parameter.fans and recipe.base_width:
             rate *= recipe.base_width / parameter.fans.fan_in
         groups.append({"params": [stored[name] for name in parameter.stored], "lr": rate})

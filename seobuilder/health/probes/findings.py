@@ -27,6 +27,9 @@ SATURATED, FROZEN = 0.25, 0.02
 COLLAPSED, ALIKE = 0.95, 0.995
 """Mean cosine of two tokens."""
 
+OVERTHROWN, IDLE = 1.0, 1e-6
+"""Norm of AdamW's first step, by that of the weight."""
+
 DRIFT = 3.0
 """Factor between the changes at half and at twice the widths."""
 
@@ -216,10 +219,10 @@ class _Teller:
             update = None if step is None else step.update
             if parameter.role not in MATRICES or not update:
                 continue
-            if update > 1:
+            if update > OVERTHROWN:
                 message = "the first step of AdamW is larger than the weight itself"
                 suggestion = "draw it with a larger standard deviation, or as zeros"
-            elif update < 1e-5:
+            elif update < IDLE:
                 message = "the first step of AdamW hardly moves the weight"
                 suggestion = "draw it with a smaller standard deviation"
             else:
@@ -230,7 +233,7 @@ class _Teller:
                 parameter.name,
                 message,
                 measured=update,
-                tolerance=1.0 if update > 1 else 1e-5,
+                tolerance=OVERTHROWN if update > OVERTHROWN else IDLE,
                 source=f"at a learning rate of {probes.learning_rate:g}",
                 suggestion=suggestion,
             )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seobuilder.report.probes import StepRecord
 
 STEPS = 3
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 1e-4
 
 
 def first_steps(

@@ -52,9 +52,9 @@ PROBES: dict[str, Code] = {
     ),
     "H026": Code(
         "first step out of proportion",
-        "AdamW's first step, at a rate of 0.001, is larger than the weight that it changes, or "
-        "less than a hundred-thousandth of it.",
-        "Draw the weight with a standard deviation between 0.001 and 10, or as zeros.",
+        "AdamW's first step, at a rate of 0.0001, is larger than the weight that it changes, or "
+        "less than a millionth of it.",
+        "Draw the weight with a standard deviation between 0.0001 and 10, or as zeros.",
     ),
     "H027": Code(
         "signals move with width",
