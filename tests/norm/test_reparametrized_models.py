@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,10 @@ WEIGHTS = {
 METHODS = ["weight_norm", "spectral_norm"]
 
 
-def building(method: str | None, draws: str = DRAWS) -> Building:
+def building(method: str | None, draws: str = DRAWS, *, cell: str = "lstm") -> Building:
     rule = "" if method is None else f'normalization: [{{match: "**.weight", method: {method}}}]\n'
-    return Building(parse_recipe((RECIPE + rule + draws).encode(), "bounded.yaml", Path()))
+    text = RECIPE.replace("cell: lstm", f"cell: {cell}") + rule + draws
+    return Building(parse_recipe(text.encode(), "bounded.yaml", Path()))
 
 
 def weight(model: nn.Module, name: str) -> Tensor:
@@ -203,6 +205,27 @@ def test_a_padding_row_stays_zero(method: str) -> None:
         train(model, 3)
     for parameter in model.parameters():
         assert parameter.isfinite().all()
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_can_be_copied_after_training(method: str, cell: str) -> None:
+    model = building(method, cell=cell).model
+    train(model, 2)
+    copied = copy.deepcopy(model)
+    query, look, _ = batch(9)
+
+    def answer(model: SearchModel) -> Tensor:
+        return model(query=query, look=look)["intent"].detach()
+
+    before = answer(model.eval())
+    torch.testing.assert_close(answer(copied.eval()), before, atol=0, rtol=0)
+    assert list(copied.state_dict()) == list(model.state_dict())
+    # From here on each learns by itself, and as the other does.
+    losses = train(copied, 3)
+    torch.testing.assert_close(answer(model.eval()), before, atol=0, rtol=0)
+    assert not torch.equal(answer(copied.eval()), before)
+    assert train(model, 3) == losses
 
 
 @pytest.mark.parametrize("method", METHODS)
