@@ -110,21 +110,33 @@ def _two_norms_in_a_row(facts: _Facts) -> Iterator[Contradiction]:
 
 
 def _zero_branch_beside_a_norm(facts: _Facts) -> Iterator[Contradiction]:
-    def is_zero(parameter: Parameter, assignment: Assignment) -> bool:
-        return parameter.role in (
-            "residual_out",
-            "residual_scale",
-        ) and assignment.distribution.moments(parameter.shape) == (0.0, 0.0)
+    for role in ("residual_out", "residual_scale"):
 
-    for block, rule, names in _blocks_and_rules(facts, is_zero):
-        yield Contradiction(
-            block.rule,
-            "placement",
-            f"{_named(rule)} draws zeros for {listed(names)}, so that branches begin at zero, as "
-            f"Fixup and ReZero have them in the place of norms, and {block.norm.method} stands "
-            "beside them",
-            "`method: none` for these blocks, or other draws than zeros",
-        )
+        def is_zero(parameter: Parameter, assignment: Assignment, role: str = role) -> bool:
+            moments = assignment.distribution.moments(parameter.shape)
+            return parameter.role == role and moments == (0.0, 0.0)
+
+        for block, rule, names in _blocks_and_rules(facts, is_zero):
+            only_before = block.sites is not None and block.sites.branch == ("input",)
+            if role == "residual_out" and only_before and not _is_scaled_inside(facts, block):
+                # A choice of its own: Goyal et al. 2017, arXiv:1706.02677, section 5.1.
+                continue
+            yield Contradiction(
+                block.rule,
+                "placement",
+                f"{_named(rule)} draws zeros for {listed(names)}, so that branches begin at zero, "
+                f"as Fixup and ReZero have them in the place of norms, and {block.norm.method} "
+                "stands beside them",
+                "`method: none` for these blocks, or other draws than zeros",
+            )
+
+
+def _is_scaled_inside(facts: _Facts, block: Block) -> bool:
+    """Whether weights of a branch before its last layer are scaled by the depth, as in Fixup."""
+    return any(
+        parameter.role in ("weight", "gate") and facts.is_scaled_by_depth(assignment)
+        for parameter, assignment in facts.blocks.drawn(block.node)
+    )
 
 
 def _deepnorm_without_its_beta(facts: _Facts) -> Iterator[Contradiction]:

@@ -168,9 +168,10 @@ PLAN: dict[str, Code] = {
         "branch from zero beside a norm",
         "Fixup (Zhang et al. 2019) and ReZero (Bachlechner et al. 2020) let every residual branch "
         "begin at zero, so that signals keep their size without a norm. The block has both. After "
-        "the sum a norm undoes the identity that they want, on a branch of zeros it divides by "
-        "the root of its eps, and before a branch it is not needed. A warning: the model is built "
-        "as stated.",
+        "the sum a norm undoes the identity that they want, and on a branch of zeros it divides by "
+        "the root of its eps. Before a branch it is not needed beside Fixup's scale by depth or "
+        "ReZero's factors; zeros for the last layer alone, under `pre`, are a choice of their own "
+        "(Goyal et al. 2017) and are not told. A warning: the model is built as stated.",
         "Take the norms away with `method: none`, or draw the last layer or the factor of each "
         "branch by another method.",
     ),
