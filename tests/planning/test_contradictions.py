@@ -483,6 +483,21 @@ def test_what_spectral_norm_leaves_in_peace(found: Found, norm: str, method: str
     assert found(**facts(norm, rules)) == []
 
 
+# Zeros under weight and spectral norm: P519.
+
+
+@pytest.mark.parametrize("method", ["weight_norm", "spectral_norm"])
+@pytest.mark.parametrize("zeros", ["zeros", "constant, value: 0"])
+def test_zeros_under_a_reparametrization(found: Found, method: str, zeros: str) -> None:
+    rules = f'- {{match: "facts.**.weight", method: {zeros}}}\n- {{preset: xavier}}'
+    assert found(**facts(SPECTRAL.replace("spectral_norm", method), rules)) == [
+        f"P519 normalization[0].method <{method}>: {method} divides `facts.0.linear.weight`, "
+        "`facts.1.linear.weight` by a norm, which is zero, for recipe.yaml:12 draws zeros "
+        "[draw them by another method there, or exclude them here]"
+    ]
+    assert found(**facts(SPECTRAL.replace("facts.*", "answer"), rules)) == []
+
+
 # What is usual.
 
 

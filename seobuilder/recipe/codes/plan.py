@@ -215,6 +215,12 @@ PLAN: dict[str, Code] = {
         "model uses has a largest singular value of 1.",
         "Delete the factor, or exclude the weight from spectral norm.",
     ),
+    "P519": Code(
+        "zeros under weight or spectral norm",
+        "Weight norm and spectral norm divide a weight by its norm, and the rule that decides the "
+        "weight draws zeros.",
+        "Draw the weight by another method, or exclude it from the norm.",
+    ),
     "P601": Code(
         "file is not there",
         "Weights or a tokenizer that the recipe names are neither in its folder nor given by the "
@@ -264,7 +270,7 @@ PLAN: dict[str, Code] = {
     "P901": Code(
         "division by zero",
         "Weight norm or spectral norm divides a weight by its norm, and the rule draws a weight "
-        "whose norm is zero. This shows once the weight is drawn.",
+        "whose norm is zero, such as a row without connections. This shows once it is drawn.",
         "Draw this weight by another method than zeros, or exclude it from the norm.",
     ),
 }
