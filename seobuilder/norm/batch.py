@@ -32,6 +32,11 @@ class BatchNorm(RunningNorm):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Normalize `x`, in training from the real positions of the batch."""
         check_layout(x, mask)
+        if mask is None and not self._from_running and x.numel() == self.width:
+            raise ValueError(
+                f"batch norm needs more than 1 value per channel when training, got {[*x.shape]}: "
+                "leave out a last batch of one example, or take layer_norm"
+            )
         if mask is None or self._from_running:
             return self._fused(x, training=not self._from_running)
         return self._by_statistics_of(x, mask, axes=(0, 1))
