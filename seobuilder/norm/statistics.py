@@ -18,7 +18,9 @@ from seobuilder.layers.dtypes import as_dtype
 HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 BLOCK = 1 << 16
-"""Elements of half precision that are normalized at once, or a 64th of all if that is more."""
+"""Elements of half precision that are normalized at once, or all of them over PARTS if more."""
+
+PARTS = 32
 
 
 def check_layout(x: Tensor, mask: Tensor | None) -> None:
@@ -112,15 +114,17 @@ def in_blocks(
 ) -> Tensor:
     """steps(x, *others), in evaluation without a whole copy of a half-precision `x` in float32.
 
-    Such an `x` is cut along the longest axis that is not in `axes`, those that statistics go over,
-    and with it whatever in `others` has that axis; each is None or broadcasts against `x`.
+    Such an `x` is cut along an axis that is not in `axes`, those that statistics go over, and with
+    it whatever in `others` has that axis; each is None or broadcasts against `x`. It is the first
+    axis that gives PARTS parts, for what lies together is fast to read, or else the longest.
     """
     if x.dtype not in HALF_PRECISION or torch.is_grad_enabled() or torch.compiler.is_compiling():
         return steps(x, *others)
-    free = {axis - x.ndim for axis in range(x.ndim)} - {axis % x.ndim - x.ndim for axis in axes}
-    axis = max(free, key=lambda axis: x.shape[axis])
+    taken = {axis % x.ndim for axis in axes}
+    free = [axis - x.ndim for axis in range(x.ndim) if axis not in taken]
+    axis = max(free, key=lambda axis: min(x.shape[axis], PARTS))
     length = x.shape[axis]
-    size = max(1, length * BLOCK // max(1, x.numel()), length // 64)
+    size = max(1, length * BLOCK // max(1, x.numel()), length // PARTS)
     y = torch.empty_like(x)
     for start in range(0, length, size):
         part = partial(_part, axis=axis, start=start, size=min(size, length - start))
