@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from seobuilder.layers.dtypes import as_dtype
-from seobuilder.norm.statistics import (
-    RunningNorm,
-    check_layout,
-    moments,
-    normalized,
-    unbiased,
-    widened,
-)
+from seobuilder.norm.statistics import RunningNorm, check_layout
 
 
 class BatchNorm(RunningNorm):
@@ -37,24 +29,14 @@ class BatchNorm(RunningNorm):
     2015, arXiv:1510.01378, section 4).
     """
 
-    def __init__(
-        self,
-        width: int,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-    ) -> None:
-        """Take `width` channels; `eps` joins the variance, `momentum` weighs the newest batch."""
-        super().__init__(width, eps, momentum, affine, track_running_stats)
-
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Normalize `x`, in training from the real positions of the batch."""
         check_layout(x, mask)
+        if mask is None and not self._from_running and x.numel() == self.width:
+            raise ValueError(
+                f"batch norm needs more than 1 value per channel when training, got {[*x.shape]}: "
+                "leave out a last batch of one example, or take layer_norm"
+            )
         if mask is None or self._from_running:
             return self._fused(x, training=not self._from_running)
-        wide = widened(x)
-        mean, variance, count = moments(wide, mask[..., None], axes=(0, 1))
-        self._observe(mean.flatten(), unbiased(variance, count).flatten(), (count >= 2).flatten())
-        y = normalized(wide, mean, variance, self.eps, self.weight, self.bias)
-        return as_dtype(y, x.dtype)
+        return self._by_statistics_of(x, mask, axes=(0, 1))

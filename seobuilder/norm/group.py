@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from seobuilder.layers.dtypes import as_dtype
 from seobuilder.norm.statistics import (
     ChannelAffine,
     as_given,
     as_map,
     check_layout,
-    moments,
-    normalized,
-    widened,
+    in_blocks,
+    standardized,
 )
 
 
@@ -50,11 +50,10 @@ class GroupNorm(ChannelAffine):
         return as_given(y, x)
 
     def _masked(self, x: Tensor, mask: Tensor) -> Tensor:
-        groups = widened(x).reshape(*x.shape[:2], self.num_groups, -1)
-        mean, variance, _ = moments(groups, mask[..., None, None], axes=(1, 3))
-        weight, bias = self._affine((self.num_groups, -1))
-        y = normalized(groups, mean, variance, self.eps, weight, bias)
-        return as_dtype(y.flatten(-2), x.dtype)
+        groups = x.reshape(*x.shape[:2], self.num_groups, -1)
+        affine = self._affine((self.num_groups, -1))
+        steps = partial(standardized, axes=(1, 3), eps=self.eps)
+        return in_blocks(steps, groups, mask[..., None, None], *affine, axes=(1, 3)).flatten(-2)
 
     def extra_repr(self) -> str:
         """Settings, as `print(model)` shows them."""

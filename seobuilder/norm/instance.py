@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from seobuilder.layers.dtypes import as_dtype
-from seobuilder.norm.statistics import (
-    RunningNorm,
-    check_layout,
-    moments,
-    normalized,
-    unbiased,
-    widened,
-)
+from seobuilder.norm.statistics import RunningNorm, check_layout
 
 
 class InstanceNorm(RunningNorm):
@@ -51,18 +43,4 @@ class InstanceNorm(RunningNorm):
             raise ValueError("instance norm needs positions: [B, T, C] or [B, C, H, W], got [B, C]")
         if self._from_running:
             return self._fused(x, training=False)
-        wide = widened(x)
-        real = None if mask is None else mask[..., None]
-        mean, variance, count = moments(wide, real, axes=(2, 3) if x.ndim == 4 else (1,))
-        self._observe_examples(mean, unbiased(variance, count), count)
-        weight, bias = self._affine((-1, 1, 1) if x.ndim == 4 else (-1,))
-        return as_dtype(normalized(wide, mean, variance, self.eps, weight, bias), x.dtype)
-
-    def _observe_examples(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
-        if self.running_mean is None or not self.training:
-            return
-        examples = mean.shape[0]
-        informative = (count >= 2).reshape(-1, 1).expand(examples, 1)
-        means, _, counted = moments(mean.reshape(examples, -1), informative, axes=(0,))
-        variances, _, _ = moments(variance.reshape(examples, -1), informative, axes=(0,))
-        self._observe(means.flatten(), variances.flatten(), counted.flatten() > 0)
+        return self._by_statistics_of(x, mask, axes=(2, 3) if x.ndim == 4 else (1,))

@@ -7,7 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seobuilder.layers.dtypes import as_dtype
-from seobuilder.norm.statistics import ChannelAffine, check_layout, moments, normalized, widened
+from seobuilder.norm.statistics import (
+    ChannelAffine,
+    check_layout,
+    in_blocks,
+    moments,
+    normalized,
+    widened,
+)
 
 
 class LayerNorm(ChannelAffine):
@@ -32,19 +39,24 @@ class LayerNorm(ChannelAffine):
         """Normalize `x`; `mask` changes nothing."""
         check_layout(x, mask)
         if x.ndim == 4:
-            return self._over_channels_of_a_map(x)
+            return self._in_steps(x, 1, (-1, 1, 1))
+        if not (x.is_contiguous() or torch.is_grad_enabled()):
+            return self._in_steps(x, -1, (-1,))
         return F.layer_norm(x, (self.width,), self.weight, self.bias, self.eps)
 
-    def _over_channels_of_a_map(self, x: Tensor) -> Tensor:
-        # The fused function takes channels on the last axis: it would copy the map.
-        wide = widened(x)
-        mean, variance, _ = moments(wide, None, axes=(1,))
-        weight, bias = self._affine((-1, 1, 1))
-        y = normalized(wide, mean, variance, self.eps, None, None)
-        # One after the other: scale and deviation of all points would multiply to a whole map.
-        if weight is not None:
-            y = y.mul_(weight)
-        return as_dtype(y if bias is None else y.add_(bias), x.dtype)
+    def _in_steps(self, x: Tensor, axis: int, shape: tuple[int, ...]) -> Tensor:
+        """Over an axis that does not lie together in memory: the fused function would copy `x`."""
+
+        def steps(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+            wide = widened(x)
+            mean, variance, _ = moments(wide, None, axes=(axis,))
+            y = normalized(wide, mean, variance, self.eps, None, None)
+            # One after the other: scale and deviation of all points would multiply to a whole map.
+            if weight is not None:
+                y = y.mul_(weight)
+            return as_dtype(y if bias is None else y.add_(bias), x.dtype)
+
+        return in_blocks(steps, x, *self._affine(shape), axes=(axis,))
 
     def extra_repr(self) -> str:
         """Settings, as `print(model)` shows them."""
@@ -71,17 +83,20 @@ class RMSNorm(ChannelAffine):
         """Normalize `x`; `mask` changes nothing."""
         check_layout(x, mask)
         if x.ndim == 4:
-            return self._by_steps(x, 1, self._affine((-1, 1, 1))[0])
+            return self._in_steps(x, 1, self._affine((-1, 1, 1))[0])
         if x.device.type == "cpu" and not torch.is_grad_enabled():
             # There the fused function takes these steps too, and keeps what each one allocates.
-            return self._by_steps(x, -1, self.weight)
+            return self._in_steps(x, -1, self.weight)
         return F.rms_norm(x, (self.width,), self.weight, self.eps)
 
-    def _by_steps(self, x: Tensor, axis: int, weight: Tensor | None) -> Tensor:
-        wide = widened(x)
-        mean_square = wide.square().mean(dim=axis, keepdim=True)
-        y = wide * torch.rsqrt(mean_square + self.eps)
-        return as_dtype(y if weight is None else y.mul_(weight), x.dtype)
+    def _in_steps(self, x: Tensor, axis: int, weight: Tensor | None) -> Tensor:
+        def steps(x: Tensor, weight: Tensor | None) -> Tensor:
+            wide = widened(x)
+            mean_square = wide.square().mean(dim=axis, keepdim=True)
+            y = wide * torch.rsqrt(mean_square + self.eps)
+            return as_dtype(y if weight is None else y.mul_(weight), x.dtype)
+
+        return in_blocks(steps, x, weight, axes=(axis,))
 
     def extra_repr(self) -> str:
         """Settings, as `print(model)` shows them."""

@@ -13,6 +13,7 @@ with a row for each index of that axis, of a transposed convolution of axis 1, t
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -59,16 +60,19 @@ def attach(
     if method == "weight_norm":
         parametrizations.weight_norm(module, tensor_name, **settings)
         _keep_padding_zero(module, tensor_name)
-        return
-    # PyTorch draws the first singular vectors from its global generator; see `settle`.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        parametrizations.spectral_norm(
-            module,
-            tensor_name,
-            n_power_iterations=settings["iterations"],
-            eps=settings["eps"],
-        )
+    else:
+        # PyTorch draws the first singular vectors from its global generator; see `settle`.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            parametrizations.spectral_norm(
+                module,
+                tensor_name,
+                n_power_iterations=settings["iterations"],
+                eps=settings["eps"],
+            )
+    if isinstance(module, nn.RNNBase):
+        # On the class that PyTorch has made for this one module.
+        type(module).__deepcopy__ = _copy_of_recurrent  # type: ignore[attr-defined]
 
 
 def _keep_padding_zero(module: nn.Module, tensor_name: str) -> None:
@@ -77,6 +81,21 @@ def _keep_padding_zero(module: nn.Module, tensor_name: str) -> None:
         stored = module.get_parameter(f"parametrizations.{tensor_name}.original1")
         with torch.no_grad():
             stored[module.padding_idx] = 1.0
+
+
+def _copy_of_recurrent(cell: nn.RNNBase, memo: dict[int, Any]) -> nn.RNNBase:
+    """A deep copy of a cell, also after training.
+
+    `_flat_weights` then holds weights that were computed from others, with their graph, which
+    can't be copied. The copy gets their values, and computes its own when it runs.
+    """
+    for weight in cell._flat_weights:
+        if isinstance(weight, Tensor) and not weight.is_leaf:
+            memo[id(weight)] = weight.detach()
+    copied = cell.__class__.__new__(cell.__class__)
+    memo[id(cell)] = copied
+    copied.__dict__ = copy.deepcopy(cell.__dict__, memo)
+    return copied
 
 
 def attach_all(model: nn.Module, plan: Plan) -> None:

@@ -5,12 +5,22 @@ Axes: B batch, T time, C channels, H height, W width. Masks are [B, T], true at 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from seobuilder.layers.dtypes import as_dtype
+
+HALF_PRECISION = (torch.float16, torch.bfloat16)
+
+BLOCK = 1 << 16
+"""Elements of half precision that are normalized at once, or all of them over PARTS if more."""
+
+PARTS = 32
 
 
 def check_layout(x: Tensor, mask: Tensor | None) -> None:
@@ -29,7 +39,7 @@ def check_layout(x: Tensor, mask: Tensor | None) -> None:
 
 def widened(x: Tensor) -> Tensor:
     """`x` in float32 at least: sums of half-precision squares overflow or lose digits."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    return x.float() if x.dtype in HALF_PRECISION else x
 
 
 def moments(x: Tensor, real: Tensor | None, axes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -41,7 +51,8 @@ def moments(x: Tensor, real: Tensor | None, axes: Sequence[int]) -> tuple[Tensor
     """
     axes = tuple(axes)
     if real is None:
-        variance, mean = torch.var_mean(x, dim=axes, correction=0, keepdim=True)
+        mean = x.mean(dim=axes, keepdim=True)
+        variance = (x - mean).square_().mean(dim=axes, keepdim=True)
         return mean, variance, mean.new_full((), prod([x.shape[axis] for axis in axes]))
     repeats = prod([x.shape[axis] // real.shape[axis] for axis in axes])
     count = real.sum(dim=axes, keepdim=True) * repeats
@@ -74,6 +85,56 @@ def normalized(
     # In place, so that evaluation allocates the result alone.
     y = (x - mean).mul_(scale)
     return y if bias is None else y.add_(bias)
+
+
+def standardized(
+    x: Tensor,
+    real: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    *,
+    axes: Sequence[int],
+    eps: float,
+    observe: Callable[[Tensor, Tensor, Tensor], None] | None = None,
+) -> Tensor:
+    """weight * (x - mean) / sqrt(variance + eps) + bias, with the moments over `axes` of `real`.
+
+    Sums are in float32 at least, the result is in the dtype of `x`. `real`, `weight` and `bias`
+    broadcast against `x`; `observe` is called with mean, biased variance and count.
+    """
+    wide = widened(x)
+    mean, variance, count = moments(wide, real, axes)
+    if observe is not None:
+        observe(mean, variance, count)
+    return as_dtype(normalized(wide, mean, variance, eps, weight, bias), x.dtype)
+
+
+def in_blocks(
+    steps: Callable[..., Tensor], x: Tensor, *others: Tensor | None, axes: Sequence[int]
+) -> Tensor:
+    """steps(x, *others), in evaluation without a whole copy of a half-precision `x` in float32.
+
+    Such an `x` is cut along an axis that is not in `axes`, those that statistics go over, and with
+    it whatever in `others` has that axis; each is None or broadcasts against `x`. It is the first
+    axis that gives PARTS parts, for what lies together is fast to read, or else the longest.
+    """
+    if x.dtype not in HALF_PRECISION or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return steps(x, *others)
+    taken = {axis % x.ndim for axis in axes}
+    free = [axis - x.ndim for axis in range(x.ndim) if axis not in taken]
+    axis = max(free, key=lambda axis: min(x.shape[axis], PARTS))
+    length = x.shape[axis]
+    size = max(1, length * BLOCK // max(1, x.numel()), length // PARTS)
+    y = torch.empty_like(x)
+    for start in range(0, length, size):
+        part = partial(_part, axis=axis, start=start, size=min(size, length - start))
+        part(y).copy_(steps(part(x), *(None if each is None else part(each) for each in others)))
+    return y
+
+
+def _part(x: Tensor, axis: int, start: int, size: int) -> Tensor:
+    """Indices `start` and on of `axis`, where `x` has it and does not broadcast along it."""
+    return x.narrow(axis, start, size) if x.ndim >= -axis and x.shape[axis] > 1 else x
 
 
 def as_map(x: Tensor) -> Tensor:
@@ -129,9 +190,14 @@ class RunningNorm(ChannelAffine):
     running_var: Tensor | None
 
     def __init__(
-        self, width: int, eps: float, momentum: float, affine: bool, track_running_stats: bool
+        self,
+        width: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
     ) -> None:
-        """Take `width` channels; `momentum` weighs the newest batch in the running statistics."""
+        """Take `width` channels; `eps` joins the variance, `momentum` weighs the newest batch."""
         super().__init__(width, scale=affine, shift=affine)
         self.eps = eps
         self.momentum = momentum
@@ -150,14 +216,27 @@ class RunningNorm(ChannelAffine):
     def _from_running(self) -> bool:
         return self.track_running_stats and not self.training
 
+    def _by_statistics_of(self, x: Tensor, mask: Tensor | None, axes: tuple[int, ...]) -> Tensor:
+        """Normalize `x` by its own moments over `axes`; in training, observe them."""
+        real = None if mask is None else mask[..., None]
+        affine = self._affine((-1, 1, 1) if x.ndim == 4 else (-1,))
+        steps = partial(standardized, axes=axes, eps=self.eps)
+        if self.training and self.track_running_stats:
+            return steps(x, real, *affine, observe=self._observe)
+        return in_blocks(steps, x, real, *affine, axes=axes)
+
     @torch.no_grad()
-    def _observe(self, mean: Tensor, variance: Tensor, informative: Tensor) -> None:
-        """Move the running statistics towards what was observed, where `informative` is true."""
-        if self.running_mean is None or self.running_var is None or not self.training:
-            return
-        step = self.momentum * informative.to(self.running_mean.dtype)
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), step)
-        self.running_var.lerp_(variance.to(self.running_var.dtype), step)
+    def _observe(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        """Move the running statistics towards the mean of those on axis 0 that have a variance."""
+        assert self.running_mean is not None and self.running_var is not None
+        rows = mean.shape[0]
+        informative = (count >= 2).reshape(-1, 1).expand(rows, 1)
+        means, _, counted = moments(mean.reshape(rows, -1), informative, axes=(0,))
+        spread = unbiased(variance, count).reshape(rows, -1)
+        variances, _, _ = moments(spread, informative, axes=(0,))
+        step = self.momentum * (counted.flatten() > 0).to(self.running_mean.dtype)
+        self.running_mean.lerp_(means.flatten().to(self.running_mean.dtype), step)
+        self.running_var.lerp_(variances.flatten().to(self.running_var.dtype), step)
 
     def _fused(self, x: Tensor, *, training: bool) -> Tensor:
         """Torch's own batch norm, by running statistics unless `training`."""

@@ -13,7 +13,13 @@ from typing import NamedTuple
 
 from seobuilder.planning import distributions as draws
 from seobuilder.planning.blocks import Block, Blocks, first_block, has, last_block, opening_norm
-from seobuilder.planning.model import Assignment, Parameter, Plan, RuleReference
+from seobuilder.planning.model import (
+    Assignment,
+    Parameter,
+    Plan,
+    Reparametrization,
+    RuleReference,
+)
 from seobuilder.planning.placement import Normalizer
 from seobuilder.planning.rules import listed, rule_problem
 from seobuilder.recipe.diagnostics import Diagnostic, Severity, alike_as_one
@@ -52,7 +58,7 @@ class _Facts:
 
 
 def contradictions(loaded: LoadedRecipe, plan: Plan, normalizer: Normalizer) -> list[Diagnostic]:
-    """P510 to P518: what two parts of a recipe say of its norms, and can't both mean.
+    """P510 to P519: what two parts of a recipe say of its norms, and can't both mean.
 
     An error where the model can't be meant, a warning where it can be built.
     """
@@ -110,21 +116,33 @@ def _two_norms_in_a_row(facts: _Facts) -> Iterator[Contradiction]:
 
 
 def _zero_branch_beside_a_norm(facts: _Facts) -> Iterator[Contradiction]:
-    def is_zero(parameter: Parameter, assignment: Assignment) -> bool:
-        return parameter.role in (
-            "residual_out",
-            "residual_scale",
-        ) and assignment.distribution.moments(parameter.shape) == (0.0, 0.0)
+    for role in ("residual_out", "residual_scale"):
 
-    for block, rule, names in _blocks_and_rules(facts, is_zero):
-        yield Contradiction(
-            block.rule,
-            "placement",
-            f"{_named(rule)} draws zeros for {listed(names)}, so that branches begin at zero, as "
-            f"Fixup and ReZero have them in the place of norms, and {block.norm.method} stands "
-            "beside them",
-            "`method: none` for these blocks, or other draws than zeros",
-        )
+        def is_zero(parameter: Parameter, assignment: Assignment, role: str = role) -> bool:
+            moments = assignment.distribution.moments(parameter.shape)
+            return parameter.role == role and moments == (0.0, 0.0)
+
+        for block, rule, names in _blocks_and_rules(facts, is_zero):
+            only_before = block.sites is not None and block.sites.branch == ("input",)
+            if role == "residual_out" and only_before and not _is_scaled_inside(facts, block):
+                # A choice of its own: Goyal et al. 2017, arXiv:1706.02677, section 5.1.
+                continue
+            yield Contradiction(
+                block.rule,
+                "placement",
+                f"{_named(rule)} draws zeros for {listed(names)}, so that branches begin at zero, "
+                f"as Fixup and ReZero have them in the place of norms, and {block.norm.method} "
+                "stands beside them",
+                "`method: none` for these blocks, or other draws than zeros",
+            )
+
+
+def _is_scaled_inside(facts: _Facts, block: Block) -> bool:
+    """Whether weights of a branch before its last layer are scaled by the depth, as in Fixup."""
+    return any(
+        parameter.role in ("weight", "gate") and facts.is_scaled_by_depth(assignment)
+        for parameter, assignment in facts.blocks.drawn(block.node)
+    )
 
 
 def _deepnorm_without_its_beta(facts: _Facts) -> Iterator[Contradiction]:
@@ -213,24 +231,50 @@ def _dropout_before_batch_norm(facts: _Facts) -> Iterator[Contradiction]:
 
 
 def _gain_under_spectral_norm(facts: _Facts) -> Iterator[Contradiction]:
-    found: dict[tuple[int, int], list[Assignment]] = {}
-    for assignment in facts.blocks.plan.assignments:
-        norm = assignment.reparametrization
-        if norm is None or norm.method != "spectral_norm":
+    def is_scaled(assignment: Assignment) -> bool:
+        return _has_a_gain(assignment) or facts.is_scaled_by_depth(assignment)
+
+    for norm, drawn, names in _reparametrized(facts, is_scaled):
+        if norm.method != "spectral_norm":
             continue
-        if _has_a_gain(assignment) or facts.is_scaled_by_depth(assignment):
-            found.setdefault((norm.rule.index, assignment.rule.index), []).append(assignment)
-    for (index, _), assignments in found.items():
-        first = assignments[0]
-        what = f"gain of {first.gain:g}" if _has_a_gain(first) else "scale by the depth"
-        names = listed([assignment.parameter.name for assignment in assignments])
+        what = f"gain of {drawn.gain:g}" if _has_a_gain(drawn) else "scale by the depth"
         yield Contradiction(
-            index,
+            norm.rule.index,
             "method",
             f"spectral_norm divides {names} by the largest singular value, and with it the {what} "
-            f"that {_named(first.rule)} gives",
+            f"that {_named(drawn.rule)} gives",
             "delete the factor there, or exclude these weights here",
         )
+
+
+def _zeros_under_a_reparametrization(facts: _Facts) -> Iterator[Contradiction]:
+    def is_zero(assignment: Assignment) -> bool:
+        return assignment.distribution.moments(assignment.parameter.shape) == (0.0, 0.0)
+
+    for norm, drawn, names in _reparametrized(facts, is_zero):
+        yield Contradiction(
+            norm.rule.index,
+            "method",
+            f"{norm.method} divides {names} by a norm, which is zero, for {_named(drawn.rule)} "
+            "draws zeros",
+            "draw them by another method there, or exclude them here",
+        )
+
+
+def _reparametrized(
+    facts: _Facts, concerns: Callable[[Assignment], bool]
+) -> Iterator[tuple[Reparametrization, Assignment, str]]:
+    """For each two rules, one that reparametrizes and one that draws: what, first, and names."""
+    found: dict[tuple[int, int], list[Assignment]] = {}
+    for assignment in facts.blocks.plan.assignments:
+        if assignment.reparametrization is not None and concerns(assignment):
+            key = assignment.reparametrization.rule.index, assignment.rule.index
+            found.setdefault(key, []).append(assignment)
+    for assignments in found.values():
+        first = assignments[0]
+        assert first.reparametrization is not None
+        names = listed([assignment.parameter.name for assignment in assignments])
+        yield first.reparametrization, first, names
 
 
 def _has_a_gain(assignment: Assignment) -> bool:
@@ -272,7 +316,8 @@ CHECKS: dict[str, Callable[[_Facts], Iterator[Contradiction]]] = {
     "P516": _batch_norm_on_tokens,
     "P517": _dropout_before_batch_norm,
     "P518": _gain_under_spectral_norm,
+    "P519": _zeros_under_a_reparametrization,
 }
 
-ERRORS = frozenset({"P510"})
+ERRORS = frozenset({"P510", "P519"})
 """What can't be meant; all others are warnings."""

@@ -140,11 +140,16 @@ def _objection(
         return "P301", message, "embedding", "delete `embedding`"
     if vector and isinstance(rule, InstanceNorm):
         message = f"instance_norm needs positions to take statistics over; `{block}` has one"
-        return "P302", message, "method", ""
+        return "P302", message, "method", "layer_norm, rms_norm or batch_norm"
     if isinstance(rule, GroupNorm) and width % rule.num_groups:
         message = f"{rule.num_groups} groups do not divide the {width} channels of `{block}`"
-        return "P303", message, "num_groups", ""
+        return "P303", message, "num_groups", f"{_nearest_divisor(width, rule.num_groups)} do"
     return None
+
+
+def _nearest_divisor(width: int, number: int) -> int:
+    divisors = (each for each in range(1, width + 1) if width % each == 0)
+    return min(divisors, key=lambda each: abs(each - number))
 
 
 def norm_node(scope: Scope, rule: ActivationNormSpec, width: int) -> Node:

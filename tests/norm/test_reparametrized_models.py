@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,10 @@ WEIGHTS = {
 METHODS = ["weight_norm", "spectral_norm"]
 
 
-def building(method: str | None, draws: str = DRAWS) -> Building:
+def building(method: str | None, draws: str = DRAWS, *, cell: str = "lstm") -> Building:
     rule = "" if method is None else f'normalization: [{{match: "**.weight", method: {method}}}]\n'
-    return Building(parse_recipe((RECIPE + rule + draws).encode(), "bounded.yaml", Path()))
+    text = RECIPE.replace("cell: lstm", f"cell: {cell}") + rule + draws
+    return Building(parse_recipe(text.encode(), "bounded.yaml", Path()))
 
 
 def weight(model: nn.Module, name: str) -> Tensor:
@@ -205,6 +207,27 @@ def test_a_padding_row_stays_zero(method: str) -> None:
         assert parameter.isfinite().all()
 
 
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_can_be_copied_after_training(method: str, cell: str) -> None:
+    model = building(method, cell=cell).model
+    train(model, 2)
+    copied = copy.deepcopy(model)
+    query, look, _ = batch(9)
+
+    def answer(model: SearchModel) -> Tensor:
+        return model(query=query, look=look)["intent"].detach()
+
+    before = answer(model.eval())
+    torch.testing.assert_close(answer(copied.eval()), before, atol=0, rtol=0)
+    assert list(copied.state_dict()) == list(model.state_dict())
+    # From here on each learns by itself, and as the other does.
+    losses = train(copied, 3)
+    torch.testing.assert_close(answer(model.eval()), before, atol=0, rtol=0)
+    assert not torch.equal(answer(copied.eval()), before)
+    assert train(model, 3) == losses
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_removing_it_gives_the_plain_weight_back(method: str) -> None:
     plain, model = building(None).model.eval(), building(method).model.eval()
@@ -222,23 +245,45 @@ def test_removing_it_gives_the_plain_weight_back(method: str) -> None:
     torch.testing.assert_close(model(query=query, look=look)["intent"], before)
 
 
-@pytest.mark.parametrize(
-    ("name", "method", "what"),
-    [
-        ("intent.linear.weight", "weight_norm", "zero for at least one output"),
-        ("intent.linear.weight", "spectral_norm", "all zero"),
-        ("larger.0.conv.weight", "weight_norm", "zero for at least one input"),
-    ],
-)
-def test_a_zero_weight_is_a_clear_error(name: str, method: str, what: str) -> None:
-    zero = f'initialization:\n  - {{match: "{name}", method: zeros}}\n'
+@pytest.mark.parametrize("method", METHODS)
+def test_zeros_are_a_clear_error_of_the_recipe(method: str) -> None:
+    zero = 'initialization:\n  - {match: "intent.linear.weight", method: zeros}\n'
     built = building(method, DRAWS.replace("initialization:\n", zero))
     with pytest.raises(RecipeError) as caught:
-        _ = built.model
+        _ = built.plan
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.mark and problem.mark.line) == ("P519", 23)
+
+
+@pytest.mark.parametrize(
+    ("name", "draw", "method", "what"),
+    [
+        (
+            "reader.layers.0.forward.input.weight",
+            "sparse, density: 0.1, std: 1, dead_rows: allow",
+            "weight_norm",
+            "zero for at least one output",
+        ),
+        # Smaller than any number of float32.
+        ("intent.linear.weight", "normal, std: 1e-60", "spectral_norm", "all zero"),
+        (
+            "larger.0.conv.weight",
+            "normal, std: 1e-60",
+            "weight_norm",
+            "zero for at least one input",
+        ),
+    ],
+)
+def test_what_comes_out_as_zeros_is_a_clear_error(
+    name: str, draw: str, method: str, what: str
+) -> None:
+    drawn = f'{{match: "{name}", method: {draw}}}'
+    rules = DRAWS.replace("initialization:\n", f"initialization:\n  - {drawn}\n")
+    with pytest.raises(RecipeError) as caught:
+        _ = building(method, rules).model
     (problem,) = caught.value.diagnostics
     assert (problem.code, problem.mark and problem.mark.line) == ("P901", 23)
     assert problem.message == (
-        f"{method} divides `{name}` by its norm, but "
-        f'{{match: "{name}", method: zeros}} draws weights that are {what}'
+        f"{method} divides `{name}` by its norm, but {drawn} draws weights that are {what}"
     )
     assert problem.help == f"draw this weight by another method, or exclude it from {method}"

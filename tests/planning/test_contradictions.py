@@ -219,14 +219,25 @@ def test_blocks_of_two_placements(found: Found) -> None:
 # Branches from zero beside a norm: P513.
 
 
-def test_fixup_beside_a_norm(found: Found) -> None:
-    rules = "- {role: residual_out, method: zeros}\n- {preset: xavier}"
-    assert found(**encoder("layer_norm, placement: post", rules, depth=1)) == [
-        "P513 normalization[0].placement <post>: recipe.yaml:14 draws zeros for "
+ZEROS = "- {role: residual_out, method: zeros}\n"
+
+
+@pytest.mark.parametrize("placement", ["post", "output", "sandwich", "peri", "deepnorm"])
+def test_a_branch_of_zeros_before_a_norm(found: Found, placement: str) -> None:
+    rules = ZEROS + ("- {preset: deepnorm}" if placement == "deepnorm" else "- {preset: xavier}")
+    assert found(**encoder(f"layer_norm, placement: {placement}", rules, depth=1)) == [
+        f"P513 normalization[0].placement <{placement}>: recipe.yaml:14 draws zeros for "
         "`encoder.blocks.0.attention.output.weight`, `encoder.blocks.0.ffn.down.weight`, so that "
         "branches begin at zero, as Fixup and ReZero have them in the place of norms, and "
         "layer_norm stands beside them [`method: none` for these blocks, or other draws than zeros]"
     ]
+
+
+def test_fixup_beside_a_norm(found: Found) -> None:
+    scaled = '- {match: "**.up.weight", method: xavier_normal, gain: "(2 * depth) ** -0.5"}\n'
+    rules = ZEROS + scaled + "- {preset: xavier}"
+    (line,) = found(**encoder("layer_norm, placement: pre", rules))
+    assert line.startswith("P513 normalization[0].placement <pre>: recipe.yaml:14 draws zeros for ")
 
 
 def test_rezero_beside_a_norm(found: Found) -> None:
@@ -248,6 +259,9 @@ def test_rezero_beside_a_norm(found: Found) -> None:
         ("", "- {preset: fixup}", "plain"),
         ("none", "- {preset: fixup}", "plain"),
         ("layer_norm, placement: pre", "- {preset: layerscale}", "layerscale"),
+        # Before a branch a norm changes nothing of its zeros.
+        ("layer_norm, placement: pre", ZEROS + "- {preset: gpt2}", "plain"),
+        ("layer_norm, placement: pre", ZEROS + "- {preset: layerscale}", "layerscale"),
         ("layer_norm, placement: pre", "- {preset: xavier}", "rezero"),
         # A head and biases of zeros are no branches.
         ("layer_norm, placement: pre", "- {role: head, method: zeros}\n- {preset: bert}", "plain"),
@@ -467,6 +481,21 @@ def test_a_gain_under_spectral_norm(found: Found, method: str, what: str) -> Non
 def test_what_spectral_norm_leaves_in_peace(found: Found, norm: str, method: str) -> None:
     rules = f'- {{match: "facts.**.weight", method: {method}}}\n- {{preset: xavier}}'
     assert found(**facts(norm, rules)) == []
+
+
+# Zeros under weight and spectral norm: P519.
+
+
+@pytest.mark.parametrize("method", ["weight_norm", "spectral_norm"])
+@pytest.mark.parametrize("zeros", ["zeros", "constant, value: 0"])
+def test_zeros_under_a_reparametrization(found: Found, method: str, zeros: str) -> None:
+    rules = f'- {{match: "facts.**.weight", method: {zeros}}}\n- {{preset: xavier}}'
+    assert found(**facts(SPECTRAL.replace("spectral_norm", method), rules)) == [
+        f"P519 normalization[0].method <{method}>: {method} divides `facts.0.linear.weight`, "
+        "`facts.1.linear.weight` by a norm, which is zero, for recipe.yaml:12 draws zeros "
+        "[draw them by another method there, or exclude them here]"
+    ]
+    assert found(**facts(SPECTRAL.replace("facts.*", "answer"), rules)) == []
 
 
 # What is usual.

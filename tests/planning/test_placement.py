@@ -119,11 +119,11 @@ def test_a_norm_that_can_not_stand_where_a_rule_puts_it(problems: Problems) -> N
 - {match: "reader.**", method: group_norm, num_groups: 3, placement: after_activation}""",
     ) == [
         "P302 normalization[0].method <instance_norm>: instance_norm needs positions to take "
-        "statistics over; `facts.0` has one",
+        "statistics over; `facts.0` has one [layer_norm, rms_norm or batch_norm]",
         "P301 normalization[1].final <true>: only a transformer closes with a norm; `facts.1` is "
         "of another kind [delete `final`]",
         "P303 normalization[2].num_groups <3>: 3 groups do not divide the 8 channels of "
-        "`encoder.blocks.0` (and 1 more)",
+        "`encoder.blocks.0` (and 1 more) [2 do]",
     ]
 
 

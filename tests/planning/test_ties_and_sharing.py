@@ -283,5 +283,5 @@ def test_a_norm_that_does_not_fit_is_told_once_for_all_uses(problems: Problems) 
         normalization=f'- {{match: "encoder.blocks.*", {rule}}}',
     ) == [
         "P303 normalization[0].num_groups <3>: 3 groups do not divide the 4 channels of "
-        "`encoder.blocks.0`"
+        "`encoder.blocks.0` [2 do]"
     ]

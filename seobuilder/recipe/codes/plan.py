@@ -168,9 +168,10 @@ PLAN: dict[str, Code] = {
         "branch from zero beside a norm",
         "Fixup (Zhang et al. 2019) and ReZero (Bachlechner et al. 2020) let every residual branch "
         "begin at zero, so that signals keep their size without a norm. The block has both. After "
-        "the sum a norm undoes the identity that they want, on a branch of zeros it divides by "
-        "the root of its eps, and before a branch it is not needed. A warning: the model is built "
-        "as stated.",
+        "the sum a norm undoes the identity that they want, and on a branch of zeros it divides by "
+        "the root of its eps. Before a branch it is not needed beside Fixup's scale by depth or "
+        "ReZero's factors; zeros for the last layer alone, under `pre`, are a choice of their own "
+        "(Goyal et al. 2017) and are not told. A warning: the model is built as stated.",
         "Take the norms away with `method: none`, or draw the last layer or the factor of each "
         "branch by another method.",
     ),
@@ -213,6 +214,12 @@ PLAN: dict[str, Code] = {
         "weight, or a scale by the depth, is divided away with it. A warning: the weight that the "
         "model uses has a largest singular value of 1.",
         "Delete the factor, or exclude the weight from spectral norm.",
+    ),
+    "P519": Code(
+        "zeros under weight or spectral norm",
+        "Weight norm and spectral norm divide a weight by its norm, and the rule that decides the "
+        "weight draws zeros.",
+        "Draw the weight by another method, or exclude it from the norm.",
     ),
     "P601": Code(
         "file is not there",
@@ -263,7 +270,7 @@ PLAN: dict[str, Code] = {
     "P901": Code(
         "division by zero",
         "Weight norm or spectral norm divides a weight by its norm, and the rule draws a weight "
-        "whose norm is zero. This shows once the weight is drawn.",
+        "whose norm is zero, such as a row without connections. This shows once it is drawn.",
         "Draw this weight by another method than zeros, or exclude it from the norm.",
     ),
 }
