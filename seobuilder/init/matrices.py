@@ -95,14 +95,14 @@ def _haar(vectors: Tensor, out: Tensor, spread: Spread = in_turn) -> None:
     It is the product of Householder reflections whose vectors are independent Gaussians of
     shrinking length: column j of `vectors`, from its diagonal element down. Stewart 1980, The
     efficient generation of random orthogonal matrices with an application to condition estimators,
-    section 3 (SIAM Journal on Numerical Analysis 17). A QR factorization would spend as much again
-    on finding such vectors. The sign makes the diagonal of R positive, without which the measure
-    is not Haar's.
+    theorem 3.3 (SIAM Journal on Numerical Analysis 17). A QR factorization would spend as much
+    again on finding such vectors. The sign makes the diagonal of R positive, without which the
+    measure is not Haar's.
 
     The reflections of unit vectors V are applied at once as I - V S^-1 V', where S is the upper
     triangle of V' V with its diagonal halved. Joffrain, Low, Quintana-Ortí, van de Geijn and Van
-    Zee 2006, Accumulating Householder transformations, revisited (ACM TOMS 32), theorem 1. Panels
-    of columns are independent of each other, and cut by shape alone.
+    Zee 2006, Accumulating Householder transformations, revisited (ACM TOMS 32). Panels of columns
+    are independent of each other, and cut by shape alone.
 
     Args:
         vectors: independent standard normals [rows, columns], rows >= columns; overwritten.
