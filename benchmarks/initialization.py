@@ -5,7 +5,7 @@
 One process, the same shapes, dtype and threads on both sides. Runs of the two are interleaved, so
 that a busy moment of the machine hits both; each time is a median. The ratio says how many times
 faster seobuilder is. `--peers` names a folder with packages to compare with, such as one made by
-`pip install --target FOLDER --no-deps transformers`; a row without its peer is left out with a
+`pip install --target FOLDER --no-deps timm transformers`; a row without its peer is left out with a
 note. `--write` puts the table into docs/performance.md.
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -113,14 +114,21 @@ def bert_model() -> tuple[Callable[[], object], Callable[[], object]]:
     return ours, partial(transformers.BertModel, config)
 
 
-def timm_truncated(tensor: Tensor) -> None:
-    import_module("timm.layers.weight_init").trunc_normal_(tensor, std=0.02, a=-0.04, b=0.04)
-
-
 def truncated_against_timm() -> tuple[Callable[[], object], Callable[[], object]]:
-    """The same as PyTorch's, in the package that many vision models take it from."""
-    import_module("timm.layers.weight_init")
-    return one_weight((1 << 25,), TruncatedNormal(0, 0.02), timm_truncated)
+    """The same as PyTorch's, in the package that many vision models take it from.
+
+    Its module is loaded by itself: it needs torch alone, and the package needs torchvision too.
+    """
+    package = find_spec("timm")
+    if package is None or package.origin is None:
+        raise ImportError("No module named 'timm'")
+    path = Path(package.origin).parent / "layers" / "weight_init.py"
+    spec = spec_from_file_location("timm_weight_init", path)
+    assert spec is not None and spec.loader is not None
+    module: Any = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    peer = partial(module.trunc_normal_, std=0.02, a=-0.04, b=0.04)
+    return one_weight((1 << 25,), TruncatedNormal(0, 0.02), peer)
 
 
 def torch_truncated(tensor: Tensor) -> None:

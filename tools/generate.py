@@ -69,9 +69,9 @@ def presets() -> str:
     return page(
         "Presets",
         "`- {preset: bert}` under `initialization` stands for the rules below, in its place. They "
-        "may go unused, unlike a recipe's own. A rule above it overrides it; a rule below it must "
-        "decide something that it leaves. `seobuild resolve RECIPE` prints a recipe with its "
-        "presets expanded.",
+        "may go unused, unlike a recipe's own, but not all of them. A rule above it overrides it; "
+        "a rule below it must decide something that it leaves. `seobuild resolve RECIPE` prints a "
+        "recipe with its presets expanded.",
         *map(preset, preset_names()),
     )
 

@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seobuilder.init.elementwise import standard_normal_
+from seobuilder.init.elementwise import normal, standard_normal_, write
 from seobuilder.init.streams import Stream
 from seobuilder.init.threads import Spread, in_turn
 from seobuilder.planning.distributions import (
     DeltaOrthogonal,
     Dirac,
     Identity,
+    Normal,
     Orthogonal,
     Sparse,
     matrix_shape,
@@ -28,6 +29,8 @@ REFLECTIONS = 64
 """Householder reflections that are applied at once."""
 PANEL = 512
 """Columns of an orthogonal matrix that one thread computes at a time."""
+PIECE = 1 << 17
+"""Elements of a sparse weight that one thread draws at a time."""
 
 
 def identity(d: Identity, weight: Tensor, stream: Stream, spread: Spread) -> None:
@@ -67,9 +70,16 @@ def sparse(d: Sparse, weight: Tensor, stream: Stream, spread: Spread) -> None:
     places = _places(rows, columns, d.nonzeros(rows), stream.for_purpose("places"), spread)
     if not d.dead_rows:
         _revive(places, rows, stream.for_purpose("revival"))
-    values = torch.empty(places.shape, dtype=weight.dtype)
-    standard_normal_(values, stream, spread).mul_(d.std)
-    weight.zero_().view(rows, columns).scatter_(0, torch.from_numpy(places).T, values.T)
+    matrix = weight.zero_().view(rows, columns)
+    step = max(1, PIECE // rows)
+
+    def fill(first: int) -> None:
+        chosen = torch.from_numpy(places[first : first + step])
+        values = torch.empty(chosen.shape, dtype=weight.dtype)
+        write(values.view(-1), normal, Normal(0.0, 1.0), stream, first * places.shape[1])
+        matrix[:, first : first + step].scatter_(0, chosen.T, values.mul_(d.std).T)
+
+    spread(fill, range(0, columns, step))
 
 
 def _centre_tap(weight: Tensor) -> Tensor:
@@ -85,14 +95,14 @@ def _haar(vectors: Tensor, out: Tensor, spread: Spread = in_turn) -> None:
     It is the product of Householder reflections whose vectors are independent Gaussians of
     shrinking length: column j of `vectors`, from its diagonal element down. Stewart 1980, The
     efficient generation of random orthogonal matrices with an application to condition estimators,
-    section 3 (SIAM Journal on Numerical Analysis 17). A QR factorization would spend as much again
-    on finding such vectors. The sign makes the diagonal of R positive, without which the measure
-    is not Haar's.
+    theorem 3.3 (SIAM Journal on Numerical Analysis 17). A QR factorization would spend as much
+    again on finding such vectors. The sign makes the diagonal of R positive, without which the
+    measure is not Haar's.
 
     The reflections of unit vectors V are applied at once as I - V S^-1 V', where S is the upper
     triangle of V' V with its diagonal halved. Joffrain, Low, Quintana-Ortí, van de Geijn and Van
-    Zee 2006, Accumulating Householder transformations, revisited (ACM TOMS 32), theorem 1. Panels
-    of columns are independent of each other, and cut by shape alone.
+    Zee 2006, Accumulating Householder transformations, revisited (ACM TOMS 32). Panels of columns
+    are independent of each other, and cut by shape alone.
 
     Args:
         vectors: independent standard normals [rows, columns], rows >= columns; overwritten.
@@ -138,21 +148,56 @@ def _places(
     if count == rows:
         places[:] = np.arange(rows)
         return places
-    step = max(1, (1 << 16) // rows)
+    step = max(1, PIECE // rows)
 
     def choose(first: int) -> None:
         last = min(first + step, columns)
         words = stream.words(first * rows, last * rows).reshape(last - first, rows)
-        largest = np.partition(words, count - 1, axis=1)[:, count - 1 : count]
-        chosen = words <= largest
-        for column in np.flatnonzero(chosen.sum(axis=1) != count):
-            # Equal words at the border: the first rows among them are taken.
-            chosen[column] = False
-            chosen[column, np.argsort(words[column], kind="stable")[:count]] = True
-        places[first:last] = (np.flatnonzero(chosen) % rows).reshape(last - first, count)
+        places[first:last] = _smallest(words, count)
 
     spread(choose, range(0, columns, step))
     return places
+
+
+def _smallest(words: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
+    """For each row of `words` the places of its `count` smallest, in order: [len(words), count].
+
+    Of equal words the first ones are taken. As words are uniform, how many lie below the place
+    where the largest one to take should be tells where it is, give or take a few. Only those few
+    are sorted; all words are, where that misses a row, which is rare.
+    """
+    rows, length = words.shape
+    # NumPy finds the true ones without branches, and so faster, if more than a tenth are true.
+    padded = np.ones(words.size + words.size // 8, dtype=np.bool_)
+    chosen = padded[: words.size].reshape(words.shape)
+    gap = 2**32 / length
+    below = _true_counts(words <= min(round(count * gap), 2**32 - 1))
+    for margin in (6 * count**0.25 + 20, 3 * length):
+        middle = (2 * count - below) * gap
+        ends = (np.clip(middle + side * gap, 0, 2**32 - 1) for side in (-margin, margin))
+        low, high = (end.astype(np.uint32)[:, None] for end in ends)
+        np.less(words, low, out=chosen)
+        # Below `low` the difference wraps around.
+        near = np.flatnonzero(words - low <= high - low)
+        row = near // length
+        sizes = np.bincount(row, minlength=rows)
+        missing = count - _true_counts(chosen)
+        if np.all((missing > 0) & (missing <= sizes)):
+            break
+    # In the order of rows, then words, then places; no two are equal.
+    keys = (row << 32 | words.ravel()[near]) * length + (near - row * length)
+    largest = np.sort(keys)[np.cumsum(sizes) - sizes + missing - 1]
+    padded[near[keys <= np.repeat(largest, sizes)]] = True
+    places = np.flatnonzero(padded)[: rows * count].reshape(rows, count)
+    places -= np.arange(rows)[:, None] * length
+    return places
+
+
+def _true_counts(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many of each row are true."""
+    # Twice as fast as a sum of booleans, which NumPy takes as numbers of 64 bits.
+    counts = flags.view(np.uint8).sum(axis=1, dtype=np.uint32)
+    return np.asarray(counts, dtype=np.int64)
 
 
 def _revive(places: NDArray[np.int64], rows: int, stream: Stream) -> None:

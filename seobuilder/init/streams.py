@@ -8,7 +8,7 @@ on any thread or process. Words and uniforms are the same bits on every machine;
 the tests freeze them. A change to this file that moves a bit needs a new scheme number.
 
 Salmon, Moraes, Dror and Shaw 2011, Parallel random numbers: as easy as 1, 2, 3 (SC11,
-doi 10.1145/2063384.2063405), section 3: a block cipher in counter mode as a random generator.
+doi 10.1145/2063384.2063405): a block cipher in counter mode as a random generator.
 AES: FIPS 197. Counter mode: NIST SP 800-38A, section 6.5.
 """
 

@@ -83,7 +83,8 @@ class TruncatedNormal:
 
     `cut_low` and `cut_high` are counted in standard deviations of the parent, the normal before
     the cut. The absolute ends are `low` and `high`. Moments of the cut standard normal: Johnson,
-    Kotz and Balakrishnan 1994, Continuous Univariate Distributions, volume 1, section 10.1.
+    Kotz and Balakrishnan 1994, Continuous Univariate Distributions, volume 1, chapter 13,
+    section 10.1.
     """
 
     family: ClassVar[str] = "truncated_normal"
@@ -203,7 +204,7 @@ class DeltaOrthogonal:
     """A semi-orthogonal [out, in] at the centre tap of a convolution [out, in, *k], else zeros.
 
     Every Fourier component then passes through the same semi-orthogonal matrix, so the norm of a
-    signal is kept. Xiao et al. 2018, arXiv:1806.05393, algorithm 1.
+    signal is kept. Xiao et al. 2018, arXiv:1806.05393.
     """
 
     family: ClassVar[str] = "delta_orthogonal"
@@ -261,7 +262,7 @@ class ForgetGate:
     """The bias of an LSTM, gates in torch's order i, f, g, o: `value` at f, zeros elsewhere.
 
     Gers, Schmidhuber and Cummins 2000, Learning to forget; Jozefowicz, Zaremba and Sutskever 2015,
-    An empirical exploration of recurrent network architectures, section 2.2.
+    An empirical exploration of recurrent network architectures.
     """
 
     family: ClassVar[str] = "forget_gate"

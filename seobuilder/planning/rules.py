@@ -59,6 +59,7 @@ def assign(
         problems += check_use(
             loaded, "initialization", index, matched[index], winners, list(matching), tied
         )
+    problems += _unused_presets(loaded, matched, winners)
     undecided = [parameter for parameter in parameters if parameter.name not in winners]
     if undecided:
         problems.append(_unmatched(loaded, undecided))
@@ -182,16 +183,45 @@ def _shadowed(
 ) -> tuple[str, str, str]:
     """Code, message and help for a rule whose names are all decided by earlier rules."""
     rules = getattr(loaded.recipe, section)
-    deciding = sorted({winners[name] for name in matched})
-    marks = [loaded.mark(section, earlier) for earlier in deciding]
-    for earlier, mark in zip(deciding, marks, strict=True):
+    for earlier in sorted({winners[name] for name in matched}):
         if _conditions(rules[earlier]) == _conditions(rules[index]):
+            mark = loaded.mark(section, earlier)
             message = f"the same conditions as the rule at {mark.file}:{mark.line}, which comes"
             return "P204", f"{message} first", "delete one of the two"
-    places = dict.fromkeys(f"{mark.file}:{mark.line}" for mark in marks)
-    shown = ", ".join(list(places)[:SHOWN_NAMES])
-    message = f"earlier rules decide all that it matches, {listed(matched)}: {shown}"
+    deciding = _deciding(loaded, section, matched, winners)
+    message = f"earlier rules decide all that it matches, {deciding}"
     return "P203", message, "move it above them, or delete it"
+
+
+def _unused_presets(
+    loaded: LoadedRecipe, matched: Sequence[Sequence[str]], winners: Mapping[str, int]
+) -> list[Diagnostic]:
+    """Presets of which no rule decides anything; their rules may go unused one by one."""
+    found = []
+    deciding = set(winners.values())
+    for used in loaded.used_presets:
+        if not deciding.isdisjoint(used.rules):
+            continue
+        of_preset = {name for index in used.rules for name in matched[index]}
+        names = [name for name in winners if name in of_preset]
+        if names:
+            code, help = "P203", "move it above them, or delete it"
+            all_of_it = _deciding(loaded, "initialization", names, winners)
+            message = f"earlier rules decide all that the preset {used.name} matches, {all_of_it}"
+        else:
+            code, help = "P202", "delete it"
+            message = f"the preset {used.name} matches nothing"
+        found.append(Diagnostic(code, message, used.mark, used.path, help=help))
+    return found
+
+
+def _deciding(
+    loaded: LoadedRecipe, section: Section, names: Sequence[str], winners: Mapping[str, int]
+) -> str:
+    """The names, and where the rules stand that decide them."""
+    marks = [loaded.mark(section, index) for index in sorted({winners[name] for name in names})]
+    places = dict.fromkeys(f"{mark.file}:{mark.line}" for mark in marks)
+    return f"{listed(names)}: {', '.join(list(places)[:SHOWN_NAMES])}"
 
 
 def _conditions(rule: Selector | NormalizationSelector) -> dict[str, Any]:

@@ -13,12 +13,16 @@ from seobuilder.recipe.files import Files
 
 @dataclass(frozen=True, slots=True)
 class UsedPreset:
-    """A preset that a recipe names, where it does so, and what the preset needs of the model."""
+    """A preset that a recipe names, where it does so, and what the preset needs of the model.
+
+    `rules` are the indices of its rules among all rules of the recipe.
+    """
 
     name: str
     mark: Mark
     path: str
     requires: tuple[dict[str, Any], ...]
+    rules: range
 
 
 @dataclass

@@ -54,15 +54,23 @@ def expand_presets(result: Composition) -> bool:
     assert isinstance(section, Sequence)
     rules: list[Node] = []
     for index, rule in enumerate(section.items):
-        rules.extend(_rules_of(result, index, presets[index]) if index in presets else [rule])
+        if index in presets:
+            rules.extend(_rules_of(result, index, presets[index], len(rules)))
+        else:
+            rules.append(rule)
     result.document = put(
         result.document, ("initialization",), Sequence(section.mark, tuple(rules))
     )
     return True
 
 
-def _rules_of(result: Composition, index: int, named: Scalar) -> list[Node]:
-    """A preset's rules, which may go unused; what it needs is kept for the plan."""
+def _rules_of(result: Composition, index: int, named: Scalar, first: int) -> list[Node]:
+    """A preset's rules, which may go unused; what it needs is kept for the plan.
+
+    Args:
+        index: of the preset in the recipe as it is written.
+        first: index of the preset's first rule in the recipe as it is expanded.
+    """
     name = str(named.value)
     location = preset_path(name)
     preset = read(location.read_bytes(), f"presets/{location.name}")
@@ -70,9 +78,10 @@ def _rules_of(result: Composition, index: int, named: Scalar) -> list[Node]:
     whole: Any = plain(preset.root)
     requires = whole.get("requires", ())
     path = format_path(("initialization", index, "preset"))
-    result.used_presets.append(UsedPreset(name, named.mark, path, tuple(requires)))
     rules = preset.root.entries["rules"].value
     assert isinstance(rules, Sequence), f"the preset {name} is a list of rules"
+    indices = range(first, first + len(rules.items))
+    result.used_presets.append(UsedPreset(name, named.mark, path, tuple(requires), indices))
     expanded: list[Node] = []
     for rule in rules.items:
         assert isinstance(rule, Mapping), f"each rule of {name} is a mapping"

@@ -394,6 +394,18 @@ def test_equal_words_change_no_count_of_a_sparse_column(monkeypatch: pytest.Monk
     assert nonzero.sum(dim=0).tolist() == [20] * 30
 
 
+@settings(deadline=None)
+@given(st.integers(1, 400), st.integers(1, 20), st.floats(0, 1), st.sampled_from([0, 20, 28, 32]))
+def test_the_smallest_words_of_a_column_are_chosen_and_of_equal_ones_the_first(
+    rows: int, columns: int, share: float, lost_bits: int
+) -> None:
+    stream = Stream(5, f"{rows} {columns}")
+    words = stream.words(0, rows * columns).reshape(columns, rows) >> np.uint32(lost_bits)
+    count = max(1, round(share * rows))
+    expected = np.sort(np.argsort(words, axis=1, kind="stable")[:, :count], axis=1)
+    np.testing.assert_array_equal(matrices._smallest(words, count), expected)
+
+
 def test_large_orthogonal_matrices_are_orthogonal_on_any_number_of_threads() -> None:
     shape = (700, 650)
     assert shape[1] > matrices.PANEL > matrices.REFLECTIONS

@@ -196,6 +196,37 @@ def test_shadowed_and_repeated_rules(problems: Problems) -> None:
     ]
 
 
+def test_a_preset_of_which_no_rule_decides_anything(problems: Problems) -> None:
+    assert problems(
+        initialization="""\
+- {match: "**", method: keep}
+- {preset: gpt2}"""
+    ) == [
+        "P203 initialization[1].preset <gpt2>: earlier rules decide all that the preset gpt2 "
+        "matches, `words.tokens.weight`, `facts.0.linear.weight`, `facts.0.linear.bias`, "
+        "`facts.1.linear.weight`, `facts.1.linear.bias` and 2 more: recipe.yaml:14 "
+        "[move it above them, or delete it]"
+    ]
+
+
+def test_of_two_presets_the_second_must_decide_something(
+    planned: Planned, problems: Problems
+) -> None:
+    first = '- {match: "**.weight", method: zeros}\n- {preset: bert}'
+    planned(initialization=first)
+    (found,) = problems(initialization=f"{first}\n- {{preset: kaiming}}")
+    assert found.startswith("P203 initialization[2].preset <kaiming>: ")
+
+
+def test_a_preset_for_a_model_without_parameters(problems: Problems) -> None:
+    assert problems(
+        inputs="page: {kind: embedding, size: 4}",
+        modules="twice: {kind: concat, from: [page, page]}",
+        outputs="answer: {kind: embedding, from: twice}",
+        initialization="- {preset: gpt2}",
+    ) == ["P202 initialization[0].preset <gpt2>: the preset gpt2 matches nothing [delete it]"]
+
+
 def test_a_role_alone_can_be_repeated_too(problems: Problems) -> None:
     assert problems(
         initialization=f"- {{role: head, method: zeros}}\n- {{role: head, method: ones}}\n{REST}"

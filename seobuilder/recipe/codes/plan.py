@@ -36,7 +36,8 @@ PLAN: dict[str, Code] = {
     ),
     "P203": Code(
         "rule comes too late",
-        "The rule matches something, but earlier rules decide all of it: the first match counts.",
+        "The rule matches something, but earlier rules decide all of it: the first match counts. "
+        "A preset may have rules that decide nothing, but not nothing else.",
         "Move the rule above the ones that the message names, narrow those, or delete it.",
     ),
     "P204": Code(
