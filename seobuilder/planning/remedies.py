@@ -6,7 +6,7 @@ made is for the person to change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from seobuilder.planning.model import Assignment, Plan, RuleReference
@@ -16,6 +16,7 @@ from seobuilder.recipe.dump import flow
 from seobuilder.recipe.load import LoadedRecipe
 from seobuilder.recipe.reader import read_value
 from seobuilder.recipe.spec.selector import Selector
+from seobuilder.recipe.written import Place
 
 SELECTORS = tuple(Selector.model_fields)
 
@@ -24,7 +25,8 @@ def redraw(plan: Plan, names: Iterable[str], draw: str) -> tuple[Change, ...]:
     """Edits after which `draw` draws exactly these parameters, and every other rule its others.
 
     A rule that decides none but these is given the method and arguments of `draw`, and keeps its
-    selectors; before any other, a rule is put that selects just these.
+    selectors; before any other, a rule is put that selects just these. A preset that would decide
+    nothing more is deleted.
 
     Args:
         names: logical names; a tied one stands for its owner.
@@ -51,7 +53,7 @@ def redraw(plan: Plan, names: Iterable[str], draw: str) -> tuple[Change, ...]:
             return ()
         if some:
             changes += _take_over(plan.assignments, rule, some, len(all_of_it), drawn)
-    return tuple(changes)
+    return (*_idle_presets(plan.assignments, wanted), *changes)
 
 
 def set_value(loaded: LoadedRecipe, path: Sequence[str | int], yaml: str) -> tuple[Change, ...]:
@@ -75,6 +77,18 @@ def delete(loaded: LoadedRecipe, path: Sequence[str | int]) -> tuple[Change, ...
     """The edit that deletes the value at a path of the resolved recipe; none as in `set_value`."""
     place = loaded.place(*path)
     return () if place is None else (Change(action="delete", file=place.file, path=place.path),)
+
+
+def _idle_presets(assignments: Sequence[Assignment], wanted: set[str]) -> Iterator[Change]:
+    """Deletes the presets whose rules decide none but the wanted parameters."""
+    decided: dict[Place, list[bool]] = {}
+    for assignment in assignments:
+        rule = assignment.rule
+        if rule.preset is not None and rule.place is not None:
+            decided.setdefault(rule.place, []).append(assignment.parameter.name in wanted)
+    for (file, path), taken in decided.items():
+        if all(taken):
+            yield Change(action="delete", file=file, path=path)
 
 
 def _take_over(

@@ -12,8 +12,9 @@ class Change(BaseModel):
 
     `insert` makes `yaml` a new item of a list, before the index that `path` ends in; `set` gives
     the value at `path` another value, or adds it to its mapping; `delete` removes it. `path` counts
-    items as they are written in `file`, with presets unexpanded and before any other edit; `file`
-    is relative to the recipe's folder; `yaml` is one line in flow style.
+    items as they are written in `file`, with presets unexpanded and before any other edit, so that
+    what is inserted before an item that another edit deletes stays; `file` is relative to the
+    recipe's folder; `yaml` is one line in flow style.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

@@ -40,7 +40,10 @@ RULES = """\
 
 def edited(data: dict[str, Any], changes: tuple[Change, ...]) -> dict[str, Any]:
     """The data of a recipe's one file after the changes."""
-    for change in sorted(changes, key=lambda each: each.path, reverse=True):
+    # The last ones first, and at one place what deletes before what inserts: paths count items
+    # as they were.
+    order = sorted(changes, key=lambda each: each.action == "insert")
+    for change in sorted(order, key=lambda each: each.path, reverse=True):
         *parents, last = change.path
         node: Any = data
         for step in parents:
@@ -116,6 +119,13 @@ def test_a_rule_of_a_preset_gives_way_to_one_before_the_preset(load: Load) -> No
     assert written(changes) == [
         f'insert initialization 1 {{match: "answer.linear.weight", {DRAW}}}'
     ]
+
+
+def test_a_preset_that_would_decide_nothing_is_deleted(load: Load) -> None:
+    rules = '- {match: "words.**", method: keep}\n- {preset: bert}'
+    plan = make_plan(load(**ENCODER, initialization=rules))
+    names = [a.parameter.name for a in plan.assignments if a.rule.preset]
+    assert written(redraw(plan, names, DRAW))[0] == "delete initialization 1"
 
 
 def test_a_tied_name_stands_for_its_owner(load: Load) -> None:

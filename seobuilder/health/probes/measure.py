@@ -79,7 +79,8 @@ def expected_dead(similarity: float, rows: int) -> float:
     if c == 1.0:
         return 0.5
     nodes, weights = _NORMAL
-    return float(weights @ np.exp(rows * log_ndtr(-np.sqrt(c / (1 - c)) * nodes)))
+    # No matrix product, for its sums are split by thread, and their last digits with them.
+    return float(np.sum(weights * np.exp(rows * log_ndtr(-np.sqrt(c / (1 - c)) * nodes))))
 
 
 def _normal() -> tuple[np.ndarray, np.ndarray]:
