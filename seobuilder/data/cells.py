@@ -73,13 +73,14 @@ def vector(size: int, read: Callable[[object], float]) -> Callable[[object], lis
 def label(labels: Sequence[str] | int) -> Callable[[object], int]:
     """Class index; `UNLABELLED` where the cell is empty.
 
-    With a count of labels, the cell is the index itself, from 0.
+    With a count of labels, the cell is the index itself, from 0. Spaces around a label don't
+    matter, unless they tell two labels apart.
     """
     find = _finder(labels)
 
     def index(cell: object) -> int:
         name = text(cell)
-        return UNLABELLED if name == "" else find(name)
+        return UNLABELLED if not name.strip() else find(name)
 
     return index
 
@@ -92,7 +93,7 @@ def label_set(labels: Sequence[str] | int) -> Callable[[object], tuple[int, ...]
     find = _finder(labels)
 
     def indices(cell: object) -> tuple[int, ...] | None:
-        if cell is None or cell == "":
+        if cell is None or (isinstance(cell, str) and not cell.strip()):
             return None
         return tuple(find(text(part)) for part in _parts(cell, "|"))
 
@@ -100,9 +101,14 @@ def label_set(labels: Sequence[str] | int) -> Callable[[object], tuple[int, ...]
 
 
 def category(values: Sequence[str]) -> Callable[[object], int]:
-    """Id of a known value, from 1; 0 for any other."""
-    ids = {value: index for index, value in enumerate(values, start=1)}
-    return lambda cell: ids.get(text(cell), 0)
+    """Id of a known value, from 1; 0 for any other. Spaces count as they do in a label."""
+    ids = _spaced({value: index for index, value in enumerate(values, start=1)})
+
+    def id_of(cell: object) -> int:
+        name = text(cell)
+        return ids[name] if name in ids else ids.get(name.strip(), 0)
+
+    return id_of
 
 
 def _parts(cell: object, separator: str | None) -> list[object]:
@@ -122,7 +128,7 @@ def _parts(cell: object, separator: str | None) -> list[object]:
 def _finder(labels: Sequence[str] | int) -> Callable[[str], int]:
     if isinstance(labels, int):
         return lambda name: _class_index(name, labels)
-    indices = {name: index for index, name in enumerate(labels)}
+    indices = _spaced({name: index for index, name in enumerate(labels)})
 
     # A wrong label is often wrong in thousands of rows.
     @cache
@@ -131,14 +137,23 @@ def _finder(labels: Sequence[str] | int) -> Callable[[str], int]:
         return f"unknown label {quote(name)}" + (f"; did you mean {quote(near)}?" if near else "")
 
     def find(name: str) -> int:
-        if name not in indices:
-            raise BadCell("D202", unknown(name))
-        return indices[name]
+        if name in indices:
+            return indices[name]
+        trimmed = name.strip()
+        if trimmed not in indices:
+            raise BadCell("D202", unknown(trimmed))
+        return indices[trimmed]
 
     return find
 
 
+def _spaced(indices: dict[str, int]) -> dict[str, int]:
+    """The names as they are, and, where they differ without spaces around them, also so."""
+    return {name.strip(): index for name, index in indices.items()} | indices
+
+
 def _class_index(name: str, count: int) -> int:
+    name = name.strip()
     if not (name.isascii() and name.isdecimal() and len(name) < 20 and int(name) < count):
         raise BadCell("D202", f"unknown label {quote(name)}; expected 0 to {count - 1}")
     return int(name)

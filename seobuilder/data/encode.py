@@ -152,12 +152,11 @@ class _Encoder:
     def columns_of(self, name: str) -> tuple[str, ...]:
         """Columns that feed an input or output, none if there is a problem with them."""
         path = f"data.columns.{name}"
-        columns = self.data.columns.get(name)
-        if columns is None:
+        columns = self.data.columns_of(name)
+        if not columns:
             message = f"no column is named for {quote(name)}"
             self.problems.append(Diagnostic("D208", message, path=path))
             return ()
-        columns = (columns,) if isinstance(columns, str) else columns
         missing = [problem for column in columns for problem in self.rows.lacking(column, path)]
         self.problems.extend(missing)
         return () if missing else columns

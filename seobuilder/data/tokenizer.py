@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Encoding, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import (
+    Encoding,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    trainers,
+)
 
 from seobuilder.data.encode import Examples
 from seobuilder.data.sources import inside_or_diagnostic
@@ -16,39 +25,35 @@ from seobuilder.errors import DataError
 from seobuilder.recipe.diagnostics import Diagnostic, Mark
 from seobuilder.recipe.files import NO_FILES, Files
 from seobuilder.recipe.spec import Recipe
-from seobuilder.recipe.spec.inputs import TokensInput
+from seobuilder.recipe.spec.inputs import TEXT_FORMS, TokensInput
 
 PADDING = "<pad>"
 SMALLEST_VOCABULARY = 257
 """Every byte and the padding token: with fewer entries, some texts would lose characters."""
 
 
-def train_tokenizer(
-    texts: Iterable[str], vocab_size: int, lowercase: bool, path: str = ""
-) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], spec: TokensInput, path: str = "") -> Tokenizer:
     """Byte-level byte-pair encoding of at most `vocab_size` entries; `<pad>` has the id 0.
 
-    The same texts give the same tokenizer, byte for byte. Texts are brought to Unicode's NFC form,
-    and to lower case on demand. A pair of tokens is merged if it occurs twice. `path` names the
-    input in diagnostics. Source: Sennrich, Haddow and Birch 2016, "Neural machine translation of
+    The same texts give the same tokenizer, byte for byte. Texts are first brought into the form
+    that the input states, which the tokenizer keeps: whatever it encodes later passes through the
+    same steps. A pair of tokens is merged if it occurs twice. `path` names the input in
+    diagnostics. Source: Sennrich, Haddow and Birch 2016, "Neural machine translation of
     rare words with subword units", arXiv:1508.07909; bytes as in Radford et al. 2019.
 
     Raises:
         DataError: `vocab_size` has no room for all bytes.
     """
-    if vocab_size < SMALLEST_VOCABULARY:
+    if spec.vocab_size < SMALLEST_VOCABULARY:
         message = f"a trained tokenizer needs at least {SMALLEST_VOCABULARY} entries: "
-        message += f"256 bytes and {PADDING}; found {vocab_size}"
+        message += f"256 bytes and {PADDING}; found {spec.vocab_size}"
         raise DataError([Diagnostic("D303", message, path=path and f"{path}.vocab_size")])
     tokenizer = Tokenizer(models.BPE())
-    steps: list[Any] = [normalizers.NFC()]
-    if lowercase:
-        steps.append(normalizers.Lowercase())
-    tokenizer.normalizer = normalizers.Sequence(steps)
+    tokenizer.normalizer = normalizers.Sequence(list(_text_forms(spec)))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
+        vocab_size=spec.vocab_size,
         min_frequency=2,
         special_tokens=[PADDING],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
@@ -57,6 +62,19 @@ def train_tokenizer(
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.enable_padding(pad_id=0, pad_token=PADDING)
     return _ready(tokenizer)
+
+
+def _text_forms(spec: TokensInput) -> Iterator[Any]:
+    """The steps that bring a text into the form that the input states."""
+    if spec.strip_accents:
+        yield normalizers.NFKD() if spec.unicode == "NFKC" else normalizers.NFD()
+        yield normalizers.StripAccents()
+    yield normalizers.NFKC() if spec.unicode == "NFKC" else normalizers.NFC()
+    if spec.lowercase:
+        yield normalizers.Lowercase()
+    if spec.collapse_spaces:
+        yield normalizers.Replace(Regex(r"\s+"), " ")
+        yield normalizers.Strip()
 
 
 def load_tokenizer(path: Path, vocab_size: int) -> Tokenizer:
@@ -107,13 +125,14 @@ def _cut(encoding: Encoding, max_length: int) -> list[int]:
 def tokenizer_groups(recipe: Recipe) -> dict[str, str]:
     """File of each token input's tokenizer in the build folder.
 
-    Inputs with equal `vocab_size`, `tokenizer` and `lowercase` share one.
+    Inputs with equal `vocab_size` and `tokenizer`, and one form of text, share one.
     """
-    first: dict[tuple[int, str | None, bool], str] = {}
+    first: dict[tuple[object, ...], str] = {}
     owner: dict[str, str] = {}
     for name, spec in recipe.inputs.items():
         if spec.kind == "tokens":
-            key = (spec.vocab_size, spec.tokenizer, spec.lowercase)
+            forms = (getattr(spec, key) for key in TEXT_FORMS)
+            key = (spec.vocab_size, spec.tokenizer, *forms)
             owner[name] = first.setdefault(key, name)
     if len(first) == 1:
         return dict.fromkeys(owner, "tokenizer.json")
@@ -174,7 +193,7 @@ def _prepare(
     if problems:
         raise DataError(problems)
     texts = (examples.texts[member][row] for member in members for row in examples.train.tolist())
-    return train_tokenizer(texts, spec.vocab_size, spec.lowercase, f"inputs.{name}")
+    return train_tokenizer(texts, spec, f"inputs.{name}")
 
 
 def _ready(tokenizer: Tokenizer) -> Tokenizer:

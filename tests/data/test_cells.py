@@ -20,12 +20,22 @@ def test_categories_count_from_one_and_anything_else_is_zero() -> None:
     assert [read(cell) for cell in ("de", "at", 1, "ch", "", None)] == [1, 2, 3, 0, 0, 0]
 
 
-def test_labels_are_compared_exactly() -> None:
-    read = label(["Buy", "know"])
-    assert [read(cell) for cell in ("Buy", "know", "", None)] == [0, 1, -100, -100]
-    for cell in ("buy", " Buy", "Buy "):
-        with pytest.raises(BadCell, match=r"did you mean `Buy`\?$"):
+def test_labels_are_compared_without_spaces_around_them() -> None:
+    read = label(["Buy", "know "])
+    cells = ("Buy", " Buy\t", "know", "know ", "", "  ", None)
+    assert [read(cell) for cell in cells] == [0, 0, 1, 1, -100, -100, -100]
+    for cell in ("buy", " buy "):
+        with pytest.raises(BadCell, match=r"^unknown label `buy`; did you mean `Buy`\?$"):
             read(cell)
+    assert label(3)(" 2 ") == 2
+    assert label_set(["a", "b"])("a | b") == (0, 1)
+    assert label_set(["a", "b"])(" ") is None
+    assert category(["de"])(" de") == 1
+
+
+def test_spaces_count_where_they_tell_labels_apart() -> None:
+    read = label(["a", " a"])
+    assert [read(cell) for cell in ("a", " a", "a ")] == [0, 1, 0]
 
 
 def test_label_sets() -> None:

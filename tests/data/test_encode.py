@@ -134,6 +134,22 @@ def test_an_embedding_may_have_one_column_for_each_number(
     np.testing.assert_array_equal(examples.targets["value"], [[3, 4], [np.nan, np.nan]])
 
 
+@pytest.mark.parametrize(
+    ("written", "header"),
+    [("f<1-3>", "f1,f2,f3"), ("f_<08-10>_x", "f_08_x,f_09_x,f_10_x"), ("f<9-11>", "f9,f10,f11")],
+)
+def test_a_range_names_many_columns(
+    make_recipe: MakeRecipe, tmp_path: Path, written: str, header: str
+) -> None:
+    recipe = make_recipe(
+        inputs={"page": {"kind": "features", "size": 4}},
+        outputs={"value": {"kind": "regression", "from": "page"}},
+        data={"files": "a.csv", "columns": {"page": [written, "n"], "value": "n"}},
+    )
+    examples = load(tmp_path, recipe, a__csv=f"n,{header}\n4,1,2,3\n")
+    assert examples.numbers["page"].tolist() == [[1, 2, 3, 4]]
+
+
 def test_a_count_of_labels_reads_class_indices(make_recipe: MakeRecipe, tmp_path: Path) -> None:
     recipe = one_output(make_recipe, {"kind": "classification", "labels": 3})
     assert load(tmp_path, recipe, a__csv="q,intent\nx,2\ny,\nz,0\n").targets["intent"].tolist() == [

@@ -23,7 +23,9 @@ def encoder_for(make_recipe):
 
     def make(dtype: str = "float32", **inputs: dict[str, Any]) -> Encoder:
         recipe = make_recipe(inputs=inputs, dtype=dtype)
-        tokenizers = {name: train_tokenizer([], 257, True) for name in recipe.token_inputs}
+        specs = recipe.token_inputs.items()
+        lower = {"lowercase": True}
+        tokenizers = {n: train_tokenizer([], spec.model_copy(update=lower)) for n, spec in specs}
         return Encoder(recipe, tokenizers)
 
     return make

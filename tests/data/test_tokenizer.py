@@ -27,13 +27,20 @@ from seobuilder.data.tokenizer import (
 from seobuilder.errors import DataError
 from seobuilder.recipe.files import padding_id_of
 from seobuilder.recipe.spec import Recipe
+from seobuilder.recipe.spec.inputs import TokensInput
+
+
+def spec(vocab_size: int, **settings: object) -> TokensInput:
+    values = {"kind": "tokens", "vocab_size": vocab_size, "max_length": 8} | settings
+    return TokensInput.model_validate(values)
+
 
 TEXTS = ["red shoes", "red bags", "blue shoes for men", "Größe 42", "ÄPFEL kaufen"] * 3
 
 
 @pytest.fixture(scope="module")
 def trained() -> Tokenizer:
-    return train_tokenizer(TEXTS, 300, lowercase=False)
+    return train_tokenizer(TEXTS, spec(300))
 
 
 def test_padding_is_the_first_entry(trained: Tokenizer) -> None:
@@ -43,7 +50,7 @@ def test_padding_is_the_first_entry(trained: Tokenizer) -> None:
 
 @pytest.mark.parametrize("size", [257, 260, 290, 5000])
 def test_the_vocabulary_never_outgrows_its_size(size: int) -> None:
-    tokenizer = train_tokenizer(TEXTS, size, lowercase=False)
+    tokenizer = train_tokenizer(TEXTS, spec(size))
     assert sorted(tokenizer.get_vocab().values()) == list(range(tokenizer.get_vocab_size()))
     assert tokenizer.get_vocab_size() <= size
     assert tokenizer.get_vocab_size() == size or size == 5000
@@ -51,7 +58,7 @@ def test_the_vocabulary_never_outgrows_its_size(size: int) -> None:
 
 def test_too_small_a_vocabulary() -> None:
     with pytest.raises(DataError) as caught:
-        train_tokenizer(TEXTS, 256, lowercase=False, path="inputs.query")
+        train_tokenizer(TEXTS, spec(256), "inputs.query")
     assert str(caught.value) == (
         "D303 inputs.query.vocab_size: a trained tokenizer needs at least 257 entries: "
         "256 bytes and <pad>; found 256"
@@ -76,11 +83,32 @@ def test_forms_of_one_letter_are_equal(trained: Tokenizer) -> None:
 
 
 def test_lower_case() -> None:
-    folded = train_tokenizer(TEXTS, 300, lowercase=True)
+    folded = train_tokenizer(TEXTS, spec(300, lowercase=True))
     upper, lower = encode_texts(folded, ["RED ÄPFEL", "red äpfel"], 100)
     assert upper == lower
-    kept = encode_texts(train_tokenizer(TEXTS, 300, lowercase=False), ["RED", "red"], 100)
+    kept = encode_texts(train_tokenizer(TEXTS, spec(300)), ["RED", "red"], 100)
     assert kept[0] != kept[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "written", "meant"),
+    [
+        ({"unicode": "NFKC"}, "ﬁne ＡＢＣ x²", "fine ABC x2"),
+        ({"unicode": "NFKC", "strip_accents": True}, "Crème ﬁne", "Creme fine"),
+        ({"strip_accents": True}, "Größe é e\u0301 ﬁ", "Große e e ﬁ"),
+        ({"strip_accents": True, "lowercase": True}, "ÄPFEL", "apfel"),
+        ({"collapse_spaces": True}, "  red \n\t shoes\u00a0 ", "red shoes"),
+    ],
+)
+def test_forms_of_text(
+    settings: dict[str, object], written: str, meant: str, tmp_path: Path
+) -> None:
+    tokenizer = train_tokenizer(TEXTS, spec(300, **settings))
+    (ids,) = encode_texts(tokenizer, [written], 100)
+    assert tokenizer.decode(ids) == meant
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    loaded = load_tokenizer(tmp_path / "tokenizer.json", 300)
+    assert encode_texts(loaded, [written], 100) == [ids]
 
 
 def test_texts_are_cut_and_not_padded(trained: Tokenizer) -> None:
@@ -94,15 +122,17 @@ def test_texts_are_cut_and_not_padded(trained: Tokenizer) -> None:
 SCRIPT = """
 import sys
 from seobuilder.data.tokenizer import train_tokenizer
-sys.stdout.write(train_tokenizer(sys.stdin.read().splitlines(), 400, True).to_str())
+from seobuilder.recipe.spec.inputs import TokensInput
+spec = TokensInput(kind="tokens", vocab_size=400, max_length=8, lowercase=True)
+sys.stdout.write(train_tokenizer(sys.stdin.read().splitlines(), spec).to_str())
 """
 
 
 def test_training_is_the_same_in_every_process() -> None:
     words = ["".join(chr(97 + (i * k) % 26) for k in range(1, 6)) for i in range(300)]
     texts = [" ".join(words[i : i + 4]) for i in range(297)]
-    here = train_tokenizer(texts, 400, lowercase=True).to_str()
-    assert here == train_tokenizer(texts, 400, lowercase=True).to_str()
+    here = train_tokenizer(texts, spec(400, lowercase=True)).to_str()
+    assert here == train_tokenizer(texts, spec(400, lowercase=True)).to_str()
     for seed, parallel in (("0", "false"), ("1234", "true")):
         environment = os.environ | {
             "PYTHONHASHSEED": seed,
@@ -182,12 +212,14 @@ def test_inputs_with_equal_settings_share_a_file(make_recipe: MakeRecipe) -> Non
         "title": "tokenizer.json",
     }
     inputs["body"] = tokens(lowercase=True)
+    inputs["note"] = tokens(lowercase=True, strip_accents=True)
     inputs["url"] = tokens(vocab_size=400)
     inputs["path"] = tokens(vocab_size=400)
     assert tokenizer_groups(make_recipe(inputs=inputs)) == {
         "query": "tokenizer.query.json",
         "title": "tokenizer.query.json",
         "body": "tokenizer.body.json",
+        "note": "tokenizer.note.json",
         "url": "tokenizer.url.json",
         "path": "tokenizer.url.json",
     }
@@ -248,8 +280,8 @@ def test_a_named_tokenizer_stays_in_the_folder(make_recipe: MakeRecipe, tmp_path
 
 def test_real_banking_queries(shared_file: Callable[[str], Path]) -> None:
     texts = [str(text) for text in read_table(shared_file("banking77/train.csv")).columns["text"]]
-    tokenizer = train_tokenizer(texts, 1024, lowercase=True)
+    tokenizer = train_tokenizer(texts, spec(1024, lowercase=True))
     assert tokenizer.get_vocab_size() == 1024
     lengths = [len(ids) for ids in encode_texts(tokenizer, texts, 1000)]
     assert np.mean(lengths) < np.mean([len(text) for text in texts]) / 3
-    assert train_tokenizer(texts, 1024, lowercase=True).to_str() == tokenizer.to_str()
+    assert train_tokenizer(texts, spec(1024, lowercase=True)).to_str() == tokenizer.to_str()

@@ -75,8 +75,8 @@ def test_a_tokenizer_decides_about_case_itself(complaint, change, tmp_path):
     (tmp_path / "t.json").write_text('{"model": {}}')
     text = change(("max_length: 8", "max_length: 8, tokenizer: t.json, lowercase: true"))
     assert complaint(text) == (
-        "shop.yaml:4:76 R111 inputs.query.lowercase: a given tokenizer decides about case itself; "
-        "`lowercase` is for a trained one\n"
+        "shop.yaml:4:76 R111 inputs.query.lowercase: a given tokenizer brings its own; "
+        "`lowercase` is for one that is trained here\n"
         "    4 |   query: {kind: tokens, vocab_size: 100, max_length: 8, tokenizer: t.json, "
         "lowercase: true}\n"
         "      |                                                                            "

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from seobuilder.recipe.spec.base import OneOrMany, Reference, RelativePath, Spec
 
+RANGE = re.compile(r"<([0-9]{1,5})-([0-9]{1,5})>")
+
+
+def _check_range(text: str) -> str:
+    found = RANGE.search(text)
+    if found and int(found[1]) > int(found[2]):
+        raise PydanticCustomError(
+            "located",
+            "the range {range} is empty",
+            {"range": f"`{found[0]}`", "offset": found.start(), "code": "R030"},
+        )
+    return text
+
+
 Column = Annotated[str, Field(min_length=1, max_length=500)]
+Columns = Annotated[Column, AfterValidator(_check_range)]
+
+
+def _written_out(text: str) -> Iterator[str]:
+    """The columns that one text names; a range that begins with 0 keeps its number of digits."""
+    found = RANGE.search(text)
+    if found is None:
+        yield text
+        return
+    width = len(found[1]) if found[1].startswith("0") else 0
+    for number in range(int(found[1]), int(found[2]) + 1):
+        yield f"{text[: found.start()]}{number:0{width}}{text[found.end() :]}"
 
 
 class ShareSplit(Spec):
@@ -43,8 +71,9 @@ class DataSpec(Spec):
         None, description="one file or several, read in this order"
     )
     split: Split | None = Field(None, description="which rows are held out; without it, none")
-    columns: dict[Reference, OneOrMany[Column]] = Field(
-        description="input or output: the column, or columns, that feed it"
+    columns: dict[Reference, OneOrMany[Columns]] = Field(
+        description="input or output: the column, or columns, that feed it; "
+        "`feature_<1-300>` is `feature_1` to `feature_300`"
     )
     group: Column | None = Field(
         None, description="rows with the same value here are ranked together, and split together"
@@ -57,6 +86,12 @@ class DataSpec(Spec):
                 "combination", "name the files in `files`, or in `split`", {"key": "split"}
             )
         return self
+
+    def columns_of(self, name: str) -> tuple[str, ...]:
+        """Columns that feed an input or output, none if none is named; ranges are written out."""
+        named = self.columns.get(name, ())
+        named = (named,) if isinstance(named, str) else named
+        return tuple(column for text in named for column in _written_out(text))
 
     @property
     def all_files(self) -> tuple[str, ...]:

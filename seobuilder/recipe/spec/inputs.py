@@ -9,6 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from seobuilder.recipe.spec.base import Distinct, Items, RelativePath, Spec, Text, Width
 
+TEXT_FORMS = ("unicode", "lowercase", "strip_accents", "collapse_spaces")
+"""Keys of a tokens input that say how text is brought into one form."""
+
 
 class TokensInput(Spec):
     """Text, cut into subword ids. Read as a sequence of at most `max_length` tokens."""
@@ -21,17 +24,31 @@ class TokensInput(Spec):
     tokenizer: RelativePath | None = Field(
         None, description="a tokenizer.json; without it one is trained on the recipe's data"
     )
+    unicode: Literal["NFC", "NFKC"] = Field(
+        "NFC",
+        description="form of Unicode; NFKC also makes full-width letters, ligatures, ² and ½ plain",
+    )
     lowercase: bool = Field(False, description="fold the text to lower case before it is cut")
+    strip_accents: bool = Field(
+        False,
+        description="é becomes e, ü becomes u; it also takes vowel signs from scripts such as "
+        "Devanagari and Thai",
+    )
+    collapse_spaces: bool = Field(
+        False,
+        description="runs of spaces and line breaks become one space, those at the ends none",
+    )
     padding_id: int = Field(0, ge=0, description="the id that fills short rows and is masked out")
 
     @model_validator(mode="after")
-    def _a_given_tokenizer_folds_itself(self) -> TokensInput:
-        if self.tokenizer is not None and self.lowercase:
-            raise PydanticCustomError(
-                "combination",
-                "a given tokenizer decides about case itself; `lowercase` is for a trained one",
-                {"key": "lowercase"},
-            )
+    def _a_given_tokenizer_brings_its_own(self) -> TokensInput:
+        for key in TEXT_FORMS if self.tokenizer is not None else ():
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise PydanticCustomError(
+                    "combination",
+                    "a given tokenizer brings its own; `{key}` is for one that is trained here",
+                    {"key": key},
+                )
         return self
 
 
