@@ -4,6 +4,7 @@
       InvalidInput             diagnostics with positions in the user's files
         RecipeError            the recipe is invalid
         DataError              a data file is invalid
+      InvalidArgument          a call in Python was given what it can't use; also a ValueError
       BuildFolderError         exit code 3: a build folder is missing, broken, or in the way
       EnvironmentProblem       exit code 3: an unreadable file, too little memory, and the like
 
@@ -45,6 +46,10 @@ class RecipeError(InvalidInput):
 
 class DataError(InvalidInput):
     """A data file is invalid."""
+
+
+class InvalidArgument(SeobuilderError, ValueError):
+    """A call in Python was given a value that it can't use."""
 
 
 class BuildFolderError(SeobuilderError):

@@ -32,6 +32,7 @@ def test_invalid_input_survives_pickling():
         (errors.InvalidInput, 1),
         (errors.RecipeError, 1),
         (errors.DataError, 1),
+        (errors.InvalidArgument, 1),
         (errors.BuildFolderError, 3),
         (errors.EnvironmentProblem, 3),
     ],

@@ -22,7 +22,7 @@ def test_the_public_names() -> None:
     public = {
         *("build", "encoder", "inspect", "load", "plan", "__version__"),
         *("BuildFolderError", "DataError", "EnvironmentProblem"),
-        *("InvalidInput", "RecipeError", "SeobuilderError"),
+        *("InvalidArgument", "InvalidInput", "RecipeError", "SeobuilderError"),
     }
     assert set(seobuilder.__all__) == set(dir(seobuilder)) == public
     assert list(seobuilder.__all__) == sorted(seobuilder.__all__)

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from seobuilder.building.describe import describe
 from seobuilder.health.checks import check_duplicates, check_finite
 from seobuilder.health.histogram import histogram
 from seobuilder.health.spectrum import as_matrices, spectrum
 from seobuilder.health.statistics import measure
 from seobuilder.health.subject import Subject
+from seobuilder.planning.model import Parameter
 from seobuilder.report.model import Finding, Report, Summary
 from seobuilder.report.parameters import ParameterRecord
 from seobuilder.report.probes import Probes
@@ -27,17 +29,26 @@ BUFFER = "buffer"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A tensor under its first name; `read` gives it, from a file each time anew."""
+    """A tensor under its first name; `read` gives it, from a file each time anew.
+
+    `parameter` says what it is for, where a module's layers tell.
+    """
 
     name: str
     layer: str
     read: Callable[[], Tensor]
     role: str | None = None
     aliases: tuple[str, ...] = ()
+    parameter: Parameter | None = None
 
 
 def tensors_of(model: nn.Module) -> Iterator[Found]:
-    """Parameters and buffers of a module, each once, with the other names that it has."""
+    """Parameters and buffers of a module, each once, with the other names that it has.
+
+    Raises:
+        InvalidArgument: a lazy module has no shapes yet.
+    """
+    known = {p.stored[0]: p for p in describe(model).known if len(p.stored) == 1}
     names: dict[int, list[str]] = {}
     first: dict[int, tuple[Tensor, str, str | None]] = {}
     for path, module in model.named_modules(remove_duplicate=False):
@@ -49,7 +60,9 @@ def tensors_of(model: nn.Module) -> Iterator[Found]:
                     first.setdefault(id(tensor), (tensor, type(module).__name__, role))
     for identity, (tensor, layer, role) in first.items():
         name, *aliases = dict.fromkeys(names[identity])
-        yield Found(name, layer, tensor.detach, role, tuple(aliases))
+        parameter = known.get(name)
+        role = role if parameter is None else parameter.role
+        yield Found(name, layer, tensor.detach, role, tuple(aliases), parameter)
 
 
 @torch.no_grad()
@@ -92,6 +105,8 @@ def _subject(tensor: Found) -> Subject:
     values, shape = _real(tensor), tuple(tensor.read().shape)
     measured = measure(values)
     is_matrix = len(shape) >= 2 and values.numel() > 0
+    parameter = tensor.parameter
+    fans = None if parameter is None else parameter.fans
     record = ParameterRecord(
         name=tensor.name,
         stored=(tensor.name,),
@@ -106,9 +121,9 @@ def _subject(tensor: Found) -> Subject:
         declared_std=None,
         measured=measured,
         histogram=histogram(values, measured, None, shape),
-        spectrum=spectrum(as_matrices(values), measured) if is_matrix else None,
-        fan_in=None,
-        fan_out=None,
+        spectrum=spectrum(as_matrices(values, parameter), measured) if is_matrix else None,
+        fan_in=None if fans is None else fans.fan_in,
+        fan_out=None if fans is None else fans.fan_out,
         gain=None,
         reparametrization=None,
         rule=None,

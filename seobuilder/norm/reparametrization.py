@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+from torch.nn.utils.parametrizations import _SpectralNorm, _WeightNorm
+from torch.nn.utils.parametrize import is_parametrized
 
 from seobuilder.planning.model import Plan
 
@@ -125,6 +127,51 @@ def divides_by_zero(weight: Tensor, method: Method, padding_row: int | None = No
     if padding_row is not None:
         alive[padding_row] = True
     return not bool(alive.all())
+
+
+@torch.no_grad()
+def effective(module: nn.Module, tensor_name: str) -> Tensor:
+    """The weight that the layer computes with; reading it takes no step of a power method."""
+    parts = (
+        list(module.get_submodule("parametrizations").modules()) if is_parametrized(module) else []
+    )
+    training = [part.training for part in parts]
+    for part in parts:
+        part.training = False
+    try:
+        weight: Tensor = getattr(module, tensor_name)
+        return weight.detach()
+    finally:
+        for part, mode in zip(parts, training, strict=True):
+            part.training = mode
+
+
+@torch.no_grad()
+def assign(module: nn.Module, tensor_name: str, weight: Tensor) -> None:
+    """Let the layer compute with this weight, in whatever form it is stored.
+
+    Under spectral norm it is the weight before the division; `settle` must follow.
+
+    Raises:
+        NotImplementedError: a parametrization of another kind can't be inverted.
+    """
+    if not is_parametrized(module, tensor_name):
+        module.get_parameter(tensor_name).copy_(weight)
+        return
+    stored = module.get_submodule(f"parametrizations.{tensor_name}")
+    like = next(stored.parameters())
+    setattr(module, tensor_name, weight.to(like.device, like.dtype))
+    if attached_method(module, tensor_name) == "weight_norm":
+        _keep_padding_zero(module, tensor_name)
+
+
+def attached_method(module: nn.Module, tensor_name: str) -> Method | None:
+    """Which of our two forms a weight is stored in; None for neither."""
+    if not is_parametrized(module, tensor_name):
+        return None
+    stored = module.get_submodule(f"parametrizations.{tensor_name}")
+    kinds: dict[type[Any], Method] = {_WeightNorm: "weight_norm", _SpectralNorm: "spectral_norm"}
+    return kinds.get(type(stored.get_submodule("0"))) if len(list(stored.children())) == 1 else None
 
 
 def start_size(module: nn.Module, tensor_name: str) -> int:

@@ -202,7 +202,7 @@ def _delta_orthogonal(rule: rules.DeltaOrthogonal, parameter: Parameter) -> Deci
         outputs, inputs = inputs, outputs
     if parameter.groups > 1:
         raise NotApplicable(f"delta_orthogonal can't draw the grouped `{parameter.name}`")
-    if outputs < inputs:
+    if outputs < inputs and rule.fewer_outputs == "refuse":
         raise NotApplicable(
             f"delta_orthogonal needs at least as many outputs as inputs; `{parameter.name}` "
             f"has {outputs} and {inputs}" + (" for each gate" if parameter.blocks > 1 else "")

@@ -77,7 +77,7 @@ class Parameter:
     @property
     def is_transposed(self) -> bool:
         """Whether axis 0 holds the inputs: [inputs, outputs / groups, *kernel]."""
-        return self.layer == "conv_transpose2d" and len(self.shape) > 1
+        return self.layer.startswith("conv_transpose") and len(self.shape) > 1
 
 
 @dataclass(frozen=True, slots=True)

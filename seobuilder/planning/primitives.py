@@ -83,8 +83,8 @@ class Scope:
         if fans is not None:
             variables |= {"fan_in": fans.fan_in, "fan_out": fans.fan_out}
         return Parameter(
-            name=f"{self.logical}.{name}",
-            stored=(f"{self.stored}.{stored or name}",),
+            name=f"{self.logical}.{name}".lstrip("."),
+            stored=(f"{self.stored}.{stored or name}".lstrip("."),),
             shape=shape,
             role=role,
             layer=layer,
@@ -152,7 +152,7 @@ def convolution(
     bias: bool = True,
     nonlinearity: str = "linear",
 ) -> Node:
-    """A 1-D or 2-D convolution with W [outputs, inputs / groups, *kernel] and "same" padding.
+    """A convolution with W [outputs, inputs / groups, *kernel] and "same" padding.
 
     Fans are those of one group: a depthwise 3x3 convolution has 9 inputs and 9 outputs per unit.
     """
@@ -186,25 +186,27 @@ def transposed_convolution(
     scope: Scope,
     inputs: int,
     outputs: int,
-    kernel: tuple[int, int],
+    kernel: tuple[int, ...],
     *,
     groups: int = 1,
-    stride: int = 1,
+    stride: int | tuple[int, ...] = 1,
     bias: bool = True,
     nonlinearity: str = "linear",
 ) -> Node:
-    """A 2-D convolution's transpose with W [inputs, outputs / groups, *kernel].
+    """A convolution's transpose with W [inputs, outputs / groups, *kernel].
 
-    The map becomes `stride` times as large. An input reaches one output through each tap, so an
-    output is reached by taps / stride² of them, on average over the outputs.
+    The map becomes `stride` times as large along each axis. An input reaches one output through
+    each tap, so an output is reached by taps / product of the strides of them, on average over the
+    outputs.
     """
-    taps = prod(kernel)
+    strides = stride if isinstance(stride, tuple) else (stride,) * len(kernel)
+    taps, spread = prod(kernel), prod(strides)
     reaching = inputs // groups * taps
-    whole, rest = divmod(reaching, stride**2)
-    fans = Fans(reaching / stride**2 if rest else whole, outputs // groups * taps)
+    whole, rest = divmod(reaching, spread)
+    fans = Fans(reaching / spread if rest else whole, outputs // groups * taps)
     facts: dict[str, Any] = {"fans": fans, "nonlinearity": nonlinearity}
     shape = (inputs, outputs // groups, *kernel)
-    kind = "conv_transpose2d"
+    kind = f"conv_transpose{len(kernel)}d"
     parameters = [scope.parameter("weight", shape, "weight", kind, groups=groups, **facts)]
     if bias:
         parameters.append(scope.parameter("bias", (outputs,), "bias", kind, **facts))
@@ -216,7 +218,7 @@ def transposed_convolution(
         "stride": stride,
         "padding": padding,
         "output_padding": tuple(
-            stride - size + 2 * pad for size, pad in zip(kernel, padding, strict=True)
+            step - size + 2 * pad for step, size, pad in zip(strides, kernel, padding, strict=True)
         ),
         "groups": groups,
         "bias": bias,
@@ -225,16 +227,19 @@ def transposed_convolution(
     return scope.node(kind, settings, parameters=tuple(parameters), flops=flops)
 
 
-def recurrent_cell(scope: Scope, cell: str, inputs: int, width: int, *, bias: bool) -> Node:
+def recurrent_cell(
+    scope: Scope, cell: str, inputs: int, width: int, *, bias: bool, state: int | None = None
+) -> Node:
     """One direction of one layer: gates stacked along axis 0, W_input and W_hidden.
 
-    Fans are those of one gate. torch adds both biases; both are stated here.
+    Fans are those of one gate. torch adds both biases; both are stated here. `state` is the size
+    of the state that W_hidden reads, where it is projected to another than `width`.
     """
     gates = GATES[cell]
     weights, biases = [], []
     parts: tuple[tuple[str, str, int, Role], ...] = (
         ("input", "ih", inputs, "recurrent_input"),
-        ("hidden", "hh", width, "recurrent_hidden"),
+        ("hidden", "hh", state or width, "recurrent_hidden"),
     )
     for part, short, size, role in parts:
         facts: dict[str, Any] = {

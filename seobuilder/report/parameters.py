@@ -81,8 +81,8 @@ class ParameterRecord(Record):
 
     `stored` and `aliases` are the other names it has; `declared_mean` and `declared_std` are None
     where the rule declares no distribution. `gain_convention` says whose gain for the nonlinearity
-    it is. `losing` are rules that matched but came later. A model that no recipe made has no role,
-    method, declaration or rule.
+    it is. `losing` are rules that matched but came later. A model that no recipe made has no
+    method, declaration or rule, and role and fans where its layers tell them.
     """
 
     name: str

@@ -44,7 +44,8 @@ def test_what_needs_no_declaration_is_measured() -> None:
     assert (report.summary.tensors, report.summary.aliases, report.summary.bytes) == (3, 3, 128)
     words = report.parameters[0]
     assert (words.name, words.layer, words.shape) == ("words.weight", "Embedding", (6, 4))
-    assert (words.rule, words.method, words.declared, words.role) == (None, None, None, None)
+    assert (words.rule, words.method, words.declared) == (None, None, None)
+    assert (words.role, words.fan_in, words.fan_out) == ("embedding", 1, 4)
     weight = model.words.weight.detach().double()
     assert words.measured.std == pytest.approx(float(weight.std(correction=0)))
     assert words.measured.l1 == pytest.approx(float(weight.abs().sum()))

@@ -127,6 +127,8 @@ def refusal(method: str, parameter: Parameter, **arguments: Any) -> tuple[str, s
         ("sparse", {"density": 0.1, "dead_rows": "allow"}, GATES, Sparse(0.1, 0.01, True)),
         ("delta_orthogonal", {}, INPUTS, Orthogonal(1.0, 4)),
         ("delta_orthogonal", {}, UPWARDS, DeltaOrthogonal(1.0)),
+        ("delta_orthogonal", {"fewer_outputs": "allow"}, NARROW, DeltaOrthogonal(1.0)),
+        ("delta_orthogonal", {"fewer_outputs": "allow"}, WIDE_INPUTS, Orthogonal(1.0, 3)),
         ("orthogonal", {}, UPWARDS, Orthogonal(1.0, 1)),
         ("dirac", {}, UPWARDS, Dirac(1)),
         ("forget_bias", {}, INPUT_BIAS, ForgetGate(1.0)),

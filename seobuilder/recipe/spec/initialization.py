@@ -193,6 +193,9 @@ class DeltaOrthogonal(Selector):
 
     method: Literal["delta_orthogonal"]
     gain: Positive = Field(1.0, description="multiplies the weights")
+    fewer_outputs: Literal["refuse", "allow"] = Field(
+        "refuse", description="whether a layer may have fewer outputs than inputs, and lose some"
+    )
 
 
 class Sparse(Selector):
