@@ -44,10 +44,10 @@ class Description:
 def describe(model: nn.Module) -> Description:
     """Describe every parameter of a module; one that is shared counts where it stands first.
 
-    Known are PyTorch's layers and ours, and what derives from them and keeps their shapes. In any other module, `weight`
-    with two axes or more is read as PyTorch has it, [outputs, inputs, *kernel], and `bias` as its
-    bias; a vector `weight` is a norm's scale if the module's class says Norm. Whatever else there
-    is stays unknown, for its axes could mean anything.
+    Known are PyTorch's layers and ours, and what derives from them and keeps their shapes. In any
+    other module, `weight` with two axes or more is read as PyTorch has it, [outputs, inputs,
+    *kernel], and `bias` as its bias; a vector `weight` is a norm's scale if the module's class says
+    Norm. Whatever else there is stays unknown, for its axes could mean anything.
 
     Raises:
         InvalidArgument: a lazy module has no shapes yet.

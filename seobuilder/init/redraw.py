@@ -7,6 +7,7 @@ the seed and its own name.
 from __future__ import annotations
 
 from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
