@@ -10,16 +10,21 @@ from rich.console import Console
 
 from seobuilder.cli.options import (
     file_option,
-    format_option,
     read_recipe,
     recipe_argument,
     result_console,
+    scan_option,
     set_option,
     shown_as,
 )
 from seobuilder.errors import BuildFolderError
-from seobuilder.recipe.diagnostics import Format
+from seobuilder.recipe.diagnostics import Diagnostic, Format, Sources, render
 from seobuilder.recipe.files import Files
+from seobuilder.report.annotations import annotate, annotate_file
+from seobuilder.report.model import Report
+from seobuilder.report.render_json import render_json
+from seobuilder.report.render_terminal import render_terminal
+from seobuilder.report.text import scaled
 
 if TYPE_CHECKING:
     from seobuilder.stages import Building
@@ -40,7 +45,7 @@ if TYPE_CHECKING:
 )
 @set_option
 @file_option
-@format_option
+@scan_option
 def build(
     recipe: str,
     output: Path | None,
@@ -74,7 +79,15 @@ def build(
                 _ = building.report
                 progress.update("writing")
                 building.write(target, force=force)
-    _finish(target, unchanged=unchanged, output_format=output_format, strict=strict)
+    report = Report.model_validate_json((target / "report.json").read_text(encoding="utf-8"))
+    problems = annotate(report, loaded, plan)
+    _show(report, problems, loaded.sources, output_format, whole=not unchanged)
+    if output_format not in ("json", "sarif"):
+        word = "unchanged, " if unchanged else ""
+        count = scaled(report.summary.parameters)
+        click.echo(f"{word}{report.verdict}, {count} parameters, report: {target / 'report.html'}")
+    if strict and not report.is_healthy:
+        click.get_current_context().exit(1)
 
 
 @click.command()
@@ -90,20 +103,13 @@ def verify(folder: Path) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Exit with 1 if there is an error.")
-@click.option(
-    "--output-format", type=click.Choice(["full", "json"]), default="full", show_default=True
-)
-def inspect(file: Path, strict: bool, output_format: str) -> None:
+@scan_option
+def inspect(file: Path, strict: bool, output_format: Format) -> None:
     """Measure the weights in a safetensors file."""
     from seobuilder.builder import inspect as measured
-    from seobuilder.report.render_json import render_json
-    from seobuilder.report.render_terminal import render_terminal
 
     report = measured(file)
-    if output_format == "json":
-        click.echo(render_json(report), nl=False)
-    else:
-        render_terminal(report, result_console())
+    _show(report, annotate_file(report, file), {}, output_format)
     if strict and not report.is_healthy:
         click.get_current_context().exit(1)
 
@@ -117,21 +123,22 @@ def _in_the_way(building: Building, target: Path) -> str:
     return f"{target} holds another build:{lines}\n--force replaces it, -o names another folder"
 
 
-def _finish(target: Path, *, unchanged: bool, output_format: Format, strict: bool) -> None:
-    """Show the report that lies in the folder; the last line is one sentence."""
-    from seobuilder.report.model import Report
-    from seobuilder.report.render_terminal import render_terminal
-    from seobuilder.report.text import scaled
+def _show(
+    report: Report,
+    problems: list[Diagnostic],
+    sources: Sources,
+    output_format: Format,
+    *,
+    whole: bool = True,
+) -> None:
+    """Show a report; `problems` are its findings in the lines of a file.
 
-    content = (target / "report.json").read_text(encoding="utf-8")
-    report = Report.model_validate_json(content)
+    Programs get one document, or a workflow command for each problem above what people read.
+    """
     if output_format == "json":
-        click.echo(content, nl=False)
-    else:
-        if not unchanged:
-            render_terminal(report, result_console())
-        word = "unchanged, " if unchanged else ""
-        count = scaled(report.summary.parameters)
-        click.echo(f"{word}{report.verdict}, {count} parameters, report: {target / 'report.html'}")
-    if strict and not report.is_healthy:
-        click.get_current_context().exit(1)
+        click.echo(render_json(report), nl=False)
+        return
+    if output_format == "sarif" or (output_format in ("github", "concise") and problems):
+        click.echo(render(problems, sources, output_format))
+    if output_format in ("full", "github") and whole:
+        render_terminal(report, result_console())

@@ -76,16 +76,22 @@ def file_option(function: F) -> F:
     )(function)
 
 
-def format_option(function: F) -> F:
-    """`--output-format`."""
+def _format_option(*formats: Format) -> Callable[[F], F]:
     return click.option(
         "--output-format",
         "output_format",
-        type=click.Choice(["full", "concise", "json", "github"]),
+        type=click.Choice(formats),
         default="full",
         show_default=True,
         help="How problems (and results, for json) are written.",
-    )(function)
+    )
+
+
+format_option = _format_option("full", "concise", "json", "github")
+"""`--output-format` of a command whose result is no list of problems."""
+
+scan_option = _format_option("full", "concise", "json", "github", "sarif")
+"""`--output-format` of a command that looks for problems."""
 
 
 class _ResultConsole(Console):

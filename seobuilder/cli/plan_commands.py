@@ -16,6 +16,7 @@ from seobuilder.cli.options import (
     read_recipe,
     recipe_argument,
     result_console,
+    scan_option,
     set_option,
     shown_as,
 )
@@ -34,7 +35,7 @@ from seobuilder.report.text import number, scaled, size
 @recipe_argument
 @set_option
 @file_option
-@format_option
+@scan_option
 @click.option("--all", "every", is_flag=True, help="List repeated blocks one by one.")
 def plan(
     recipe: str,
@@ -50,8 +51,11 @@ def plan(
     if output_format == "json":
         click.echo(json.dumps(_plan_record(decided), indent=2))
         return
-    if decided.warnings:
-        click.echo(render(decided.warnings, loaded.sources, output_format), err=True)
+    if decided.warnings or output_format == "sarif":
+        is_for_people = output_format in ("full", "concise")
+        click.echo(render(decided.warnings, loaded.sources, output_format), err=is_for_people)
+    if output_format == "sarif":
+        return
     console = result_console()
     console.print(_plan_table(decided, every=every))
     console.print(_norms(decided))

@@ -13,6 +13,7 @@ from seobuilder.cli.options import (
     format_option,
     read_recipe,
     recipe_argument,
+    scan_option,
     set_option,
     shown_as,
 )
@@ -31,13 +32,13 @@ from seobuilder.report.text import plural
 @recipe_argument
 @set_option
 @file_option
-@format_option
+@scan_option
 def check(recipe: str, overrides: tuple[str, ...], files: Files, output_format: Format) -> None:
     """Say everything that is wrong with a recipe."""
     with shown_as(output_format):
         loaded = read_recipe(recipe, overrides, files)
         plan = make_plan(loaded)
-    if output_format == "json" or plan.warnings:
+    if output_format in ("json", "sarif") or plan.warnings:
         click.echo(render(plan.warnings, loaded.sources, output_format))
     if output_format in ("full", "concise"):
         decided = f"{len(plan.assignments)} parameters, each decided by one rule"

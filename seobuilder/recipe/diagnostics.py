@@ -22,9 +22,10 @@ from pathlib import PurePath
 from typing import Literal, TypeAlias
 
 from seobuilder.recipe.change import Change
+from seobuilder.recipe.sarif import render_sarif
 
 Severity: TypeAlias = Literal["error", "warning"]
-Format: TypeAlias = Literal["full", "concise", "json", "github"]
+Format: TypeAlias = Literal["full", "concise", "json", "github", "sarif"]
 
 Sources: TypeAlias = Mapping[str, Sequence[str]]
 """File name to the lines of its text, without line breaks."""
@@ -68,6 +69,11 @@ class Diagnostic:
     help: str = ""
     changes: tuple[Change, ...] = ()
 
+    @property
+    def subject(self) -> str:
+        """The message, after the place in the document."""
+        return f"{self.path}: {self.message}" if self.path else self.message
+
 
 def render(
     diagnostics: Iterable[Diagnostic],
@@ -78,13 +84,15 @@ def render(
     """Text of all diagnostics, sorted by file, line and column, without exact duplicates.
 
     `full` and `concise` show at most `limit`, errors before warnings when not all fit, and count
-    the rest in a last line. `json` and `github` are for programs and hold all of them.
+    the rest in a last line. `json`, `github` and `sarif` are for programs and hold all of them.
     """
     ordered = sorted(dict.fromkeys(diagnostics), key=_position)
     if format == "json":
         return json.dumps([_record(d) for d in ordered], indent=2)
     if format == "github":
         return "\n".join(map(_workflow_command, ordered))
+    if format == "sarif":
+        return render_sarif(ordered)
 
     shown = ordered
     if len(ordered) > limit:
@@ -146,16 +154,12 @@ def _position(diagnostic: Diagnostic) -> tuple[bool, str, int, int]:
     return (False, mark.file, mark.line, mark.column)
 
 
-def _subject(diagnostic: Diagnostic) -> str:
-    return f"{diagnostic.path}: {diagnostic.message}" if diagnostic.path else diagnostic.message
-
-
 def _headline(diagnostic: Diagnostic) -> str:
     mark = diagnostic.mark
     words = [] if mark is None else [f"{mark.file}:{mark.line}:{mark.column}"]
     if diagnostic.severity == "warning":
         words.append("warning")
-    words += [diagnostic.code, _subject(diagnostic)]
+    words += [diagnostic.code, diagnostic.subject]
     return printable(" ".join(words))
 
 
@@ -224,7 +228,7 @@ def _workflow_command(diagnostic: Diagnostic) -> str:
         }
     properties["title"] = diagnostic.code
     listed = ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items())
-    text = _subject(diagnostic) + (f" ({diagnostic.help})" if diagnostic.help else "")
+    text = diagnostic.subject + (f" ({diagnostic.help})" if diagnostic.help else "")
     return f"::{diagnostic.severity} {listed}::{_escape_data(text)}"
 
 

@@ -285,3 +285,43 @@ def test_inspect_is_strict_where_weights_are_not_finite(seobuild, folder: Path) 
     assert seobuild("inspect", "a.safetensors").code == 0
     ended = seobuild("inspect", "a.safetensors", "--strict")
     assert ended.code == 1 and "H001 a.weight: 4 of 4 elements are NaN" in ended.out
+
+
+@pytest.fixture
+def large(folder: Path) -> str:
+    """A recipe whose head starts far above the loss of guessing."""
+    text = (folder / "small.yaml").read_text()
+    text = text.replace("method: xavier_uniform", "method: normal, std: 5e4")
+    (folder / "large.yaml").write_text(text)
+    return "large.yaml"
+
+
+def test_findings_are_workflow_commands(seobuild, large: str) -> None:
+    ended = seobuild(large, "--output-format", "github")
+    first, *rest = ended.out.splitlines()
+    assert first.startswith("::warning file=large.yaml,line=8,col=3,endColumn=9,title=H010::intent")
+    assert any(line.startswith("small: healthy (") for line in rest)
+    again = seobuild(large, "--output-format", "github")
+    assert again.out.splitlines()[0] == first and "small: healthy" not in again.out
+
+
+def test_findings_are_one_line_each(seobuild, large: str) -> None:
+    lines = seobuild(large, "--output-format", "concise").out.splitlines()
+    assert lines[0].startswith("large.yaml:8:3 warning H010 intent: the loss before training is")
+    assert lines[-1].startswith("healthy, 131 parameters, report: ")
+
+
+def test_findings_are_sarif(seobuild, large: str) -> None:
+    (run,) = json.loads(seobuild(large, "--output-format", "sarif").out)["runs"]
+    found = {(result["ruleId"], result["level"]) for result in run["results"]}
+    assert ("H010", "warning") in found
+    assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} == {code for code, _ in found}
+
+
+def test_findings_of_a_weights_file_are_sarif(seobuild, folder: Path) -> None:
+    save_file({"a.weight": torch.full((2, 2), torch.nan)}, folder / "a.safetensors")
+    ended = seobuild("inspect", "a.safetensors", "--strict", "--output-format", "sarif")
+    (result,) = json.loads(ended.out)["runs"][0]["results"]
+    assert (ended.code, result["ruleId"]) == (1, "H001")
+    location = result["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert location == {"uri": "a.safetensors"}

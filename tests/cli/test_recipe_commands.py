@@ -62,6 +62,23 @@ def test_problems_for_programs(seobuild, bad: Path) -> None:
     ended = seobuild("check", "bad.yaml", "--output-format", "github")
     assert (ended.code, ended.err) == (1, "")
     assert ended.out.startswith("::error file=bad.yaml,line=6,col=48,endColumn=57,title=R104::")
+    ended = seobuild("check", "bad.yaml", "--output-format", "sarif")
+    assert (ended.code, ended.err) == (1, "")
+    (result,) = json.loads(ended.out)["runs"][0]["results"]
+    assert (result["ruleId"], result["level"]) == ("R104", "error")
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_warnings_as_sarif(seobuild, folder: Path, command: str) -> None:
+    for activation, codes in (("relu", []), ("tanh", ["P501"])):
+        recipe = (folder / "small.yaml").read_text()
+        (folder / "some.yaml").write_text(
+            recipe.replace("activation: relu", f"activation: {activation}")
+        )
+        ended = seobuild(command, "some.yaml", "--output-format", "sarif")
+        (run,) = json.loads(ended.out)["runs"]
+        assert (ended.code, ended.err) == (0, "")
+        assert [result["ruleId"] for result in run["results"]] == codes
 
 
 def test_set_changes_the_recipe_and_is_where_its_mistakes_are(seobuild) -> None:
