@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from seobuilder.data.cells import (
@@ -21,7 +22,8 @@ from seobuilder.data.cells import (
     vector,
 )
 from seobuilder.data.images import image_path
-from seobuilder.data.sources import Rows, read_rows
+from seobuilder.data.numbers import plain_numbers
+from seobuilder.data.sources import Chunk, Rows, read_rows
 from seobuilder.data.split import Indices, split_by_share
 from seobuilder.errors import DataError
 from seobuilder.recipe.diagnostics import Diagnostic, quote
@@ -38,7 +40,8 @@ Numbers = NDArray[np.float64]
 class Examples:
     """Rows of data by name of input or output; axis 0 is the row.
 
-    `texts` and `images` (files, read with each batch) hold token and image inputs, `numbers`
+    `texts` (perhaps on disk) and `images` (files, read with each batch) hold token and image
+    inputs, `numbers`
     features and embeddings [N, size] with NaN for a missing number, and categories [N].
     `targets` holds class indices [N] (-100: unlabelled), regression [N, size] and relevance [N]
     (NaN: unlabelled), `label_sets` the indices that apply (None: unlabelled).
@@ -49,7 +52,7 @@ class Examples:
     train: Indices
     test: Indices
     groups: Indices | None = None
-    texts: dict[str, list[str]] = field(default_factory=dict)
+    texts: dict[str, Sequence[str]] = field(default_factory=dict)
     images: dict[str, list[Path]] = field(default_factory=dict)
     numbers: dict[str, Numbers | Indices] = field(default_factory=dict)
     targets: dict[str, Numbers | Indices] = field(default_factory=dict)
@@ -93,12 +96,12 @@ class _Encoder:
     def add_input(self, examples: Examples, name: str, spec: InputSpec) -> None:
         """Encode the columns of one input."""
         if spec.kind == "tokens":
-            examples.texts[name] = self.column(name, text, "")
+            examples.texts[name] = self.texts(name)
         elif spec.kind == "category":
-            ids = self.column(name, category(spec.values), 0)
-            examples.numbers[name] = np.array(ids, dtype=np.int64)
+            examples.numbers[name] = self.indices(name, category(spec.values))
         elif spec.kind == "image":
-            examples.images[name] = self.column(name, image_path(self.folder, spec), Path())
+            files = self.column(name, image_path(self.folder, spec), Path())
+            examples.images[name] = list(files)
         elif spec.kind == "features" and spec.missing != "error":
             examples.numbers[name] = self.vectors(name, spec.size, number)
         else:
@@ -113,27 +116,55 @@ class _Encoder:
         elif spec.kind == "regression":
             examples.targets[name] = self.vectors(name, spec.size, number)
         elif spec.kind == "ranking":
-            examples.targets[name] = np.array(self.column(name, number, 0.0), dtype=np.float64)
+            examples.targets[name] = self.vectors(name, 1, number)[:, 0]
         else:
             assert not isinstance(spec.labels, str), "label files are read with the recipe"
             if spec.kind == "multilabel":
-                examples.label_sets[name] = self.column(name, label_set(spec.labels), None)
+                examples.label_sets[name] = list(self.column(name, label_set(spec.labels), None))
             else:
-                indices = self.column(name, label(spec.labels), 0)
-                examples.targets[name] = np.array(indices, dtype=np.int64)
+                examples.targets[name] = self.indices(name, label(spec.labels))
 
-    def column(self, name: str, read: Callable[[object], T], blank: T) -> list[T]:
+    def texts(self, name: str) -> Sequence[str]:
+        """Texts of an input, which stay in the table."""
+        column = self.only_column(name)
+        if column is None:
+            return ()
+        for chunk in self.rows.chunks(column):
+            for _ in () if chunk.is_text else self.read(chunk, text, "", f"data.columns.{name}"):
+                pass  # a cell that is no text is told
+        return self.rows.texts(column)
+
+    def indices(self, name: str, read: Callable[[object], int]) -> Indices:
+        """Indices [N] of an input or output that has one column, of few different cells."""
+        column = self.only_column(name)
+        chunks = () if column is None else self.rows.chunks(column)
+        parts = [self.chunk_indices(chunk, read, f"data.columns.{name}") for chunk in chunks]
+        return np.concatenate([np.empty(0, dtype=np.int64), *parts])
+
+    def chunk_indices(self, chunk: Chunk, read: Callable[[object], int], path: str) -> Indices:
+        """An index for each cell of a chunk, each different cell being read once."""
+        if not pa.types.is_nested(chunk.stored.type):
+            different, numbers = chunk.distinct()
+            try:
+                values = [read(cell) for cell in different.cells()]
+                return np.array(values, dtype=np.int64)[numbers]
+            except BadCell:
+                pass  # and now cell by cell, for each bad one is told
+        return np.fromiter(self.read(chunk, read, 0, path), dtype=np.int64)
+
+    def column(self, name: str, read: Callable[[object], T], blank: T) -> Iterator[T]:
         """Values of an input or output that has one column."""
+        column = self.only_column(name)
+        if column is not None:
+            yield from self.values(column, read, blank, f"data.columns.{name}")
+
+    def only_column(self, name: str) -> str | None:
+        """The column that feeds an input or output, None if there is a problem with it."""
         columns = self.columns_of(name)
         if len(columns) > 1:
             message = f"expected one column, found {len(columns)}"
             self.problems.append(Diagnostic("D208", message, path=f"data.columns.{name}"))
-            return []
-        return [
-            value
-            for column in columns
-            for value in self.values(column, read, blank, f"data.columns.{name}")
-        ]
+        return columns[0] if len(columns) == 1 else None
 
     def vectors(self, name: str, size: int, read: Callable[[object], float]) -> Numbers:
         """Values [N, size] of one column per component, or of one column that holds them all."""
@@ -141,13 +172,17 @@ class _Encoder:
         path = f"data.columns.{name}"
         if len(columns) not in (0, 1, size):
             message = f"expected {size} columns, or one that holds {size} numbers in each cell"
+            message = message if size > 1 else "expected one column"
             self.problems.append(Diagnostic("D208", f"{message}; found {len(columns)}", path=path))
             return np.empty((0, size))
         if len(columns) == 1 and size > 1:
             lists = self.values(columns[0], vector(size, read), [0.0] * size, path)
-            return np.array(list(lists), dtype=np.float64).reshape(-1, size)
-        single = [list(self.values(column, read, 0.0, path)) for column in columns]
-        return np.array(single, dtype=np.float64).T
+            return np.fromiter(lists, dtype=np.dtype((np.float64, size)))
+        values = np.empty((len(self.rows) if columns else 0, size))
+        for index, column in enumerate(columns):
+            parts = (self.numbers(chunk, read, path) for chunk in self.rows.chunks(column))
+            np.concatenate(list(parts), out=values[:, index])
+        return values
 
     def columns_of(self, name: str) -> tuple[str, ...]:
         """Columns that feed an input or output, none if there is a problem with them."""
@@ -161,16 +196,27 @@ class _Encoder:
         self.problems.extend(missing)
         return () if missing else columns
 
+    def numbers(self, chunk: Chunk, read: Callable[[object], float], path: str) -> Numbers:
+        """A number for each cell; those that Arrow reads as `read` would are read by it."""
+        plain = plain_numbers(chunk.stored)
+        if plain is not None:
+            return plain
+        return np.fromiter(self.read(chunk, read, 0.0, path), dtype=np.float64)
+
     def values(self, column: str, read: Callable[[object], T], blank: T, path: str) -> Iterator[T]:
-        """One value for each row; a cell that can't be read is a problem, and `blank`."""
-        for row, cell in enumerate(self.rows.cells(column)):
+        """One value for each row."""
+        for chunk in self.rows.chunks(column):
+            yield from self.read(chunk, read, blank, path)
+
+    def read(self, chunk: Chunk, read: Callable[[object], T], blank: T, path: str) -> Iterator[T]:
+        """One value for each cell; one that can't be read is a problem, and `blank`."""
+        for index, cell in enumerate(chunk.cells()):
             try:
                 yield read(cell)
             except BadCell as error:
-                table, index = self.rows.find(row)
-                message = f"row {index + 1}, column {quote(column)}: {error}"
-                mark = table.mark(index, column)
-                self.problems.append(Diagnostic(error.code, message, mark, path))
+                row = chunk.first + index + 1
+                message = f"row {row}, column {quote(chunk.column)}: {error}"
+                self.problems.append(Diagnostic(error.code, message, chunk.mark(index), path))
                 yield blank
 
     def groups(self) -> tuple[Indices | None, list[str]]:
@@ -218,7 +264,8 @@ class _Encoder:
         """Raise all that was collected, with the lines of the files that they point into."""
         files = {problem.mark.file for problem in self.problems if problem.mark}
         if self.problems:
-            sources = {t.file: t.source for t in self.rows.tables if t.file in files}
+            tables = (table.file for table in self.rows.tables)
+            sources = {file.name: file.lines for file in tables if file.name in files}
             raise DataError(self.problems, sources)
 
 

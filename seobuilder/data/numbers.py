@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
 # Digits are ASCII: float() alone would also take Arabic-Indic ones, underscores, nan and inf.
 _NUMBER = re.compile(
     r"(?P<digits>[+-]?(?:(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)"
     r"(?:[eE][+-]?[0-9]+)?)(?P<percent> ?%)?"
 )
+_PLAIN = r"^-?[0-9]+(\.[0-9]+)?$"
 _FLOAT32_MAX = (2 - 2**-23) * 2.0**127
 
 
@@ -34,6 +40,22 @@ def parse_number(cell: object) -> float:
     if abs(value) > _FLOAT32_MAX:
         raise ValueError("the number is too large for float32")
     return value
+
+
+def plain_numbers(stored: pa.Array) -> NDArray[np.float64] | None:
+    """What `parse_number` makes of each value, a hundred times faster.
+
+    None where a value is not a plain decimal number: the values have to be parsed one by one.
+    """
+    if stored.null_count:
+        return None
+    if pa.types.is_string(stored.type):
+        if not pc.all(pc.match_substring_regex(stored, _PLAIN)).as_py():
+            return None
+    elif not (pa.types.is_integer(stored.type) or pa.types.is_floating(stored.type)):
+        return None
+    values: NDArray[np.float64] = pc.cast(stored, pa.float64(), safe=False).to_numpy()
+    return values if (np.abs(values) <= _FLOAT32_MAX).all() else None
 
 
 def _parse_text(text: str) -> float:

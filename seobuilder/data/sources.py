@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import overload
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from seobuilder.data.cells import text
 from seobuilder.data.tables import Table, read_table
 from seobuilder.errors import DataError
 from seobuilder.recipe.diagnostics import Diagnostic, Mark, quote, suggest
@@ -43,6 +50,35 @@ def inside_or_diagnostic(folder: Path, name: str, path: str) -> Path:
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """A part of a table's column, from the row `first` of the table on."""
+
+    table: Table
+    column: str
+    first: int
+    stored: pa.Array
+
+    def cells(self) -> Iterator[object]:
+        """Text, or JSON values."""
+        return map(self.table.file.cell, self.stored.to_pylist())
+
+    @property
+    def is_text(self) -> bool:
+        """Whether every cell is text, or missing."""
+        return self.table.file.stores_cells and pa.types.is_string(self.stored.type)
+
+    def distinct(self) -> tuple[Chunk, NDArray[np.int64]]:
+        """The cells that differ, and for each cell the number of the one that equals it."""
+        coded = self.stored.dictionary_encode(null_encoding="encode")
+        different = replace(self, stored=coded.dictionary)
+        return different, coded.indices.to_numpy().astype(np.int64)
+
+    def mark(self, index: int) -> Mark:
+        """The place of one of the cells."""
+        return self.table.mark(self.first + index, self.column)
+
+
+@dataclass(frozen=True)
 class Rows:
     """Rows of several tables, numbered on from one table to the next."""
 
@@ -50,27 +86,65 @@ class Rows:
 
     def __len__(self) -> int:
         """Number of rows."""
-        return sum(map(len, self.tables))
+        return self._ends[-1]
 
-    def cells(self, column: str) -> Iterator[object]:
-        """Cells of a column that every table has."""
+    def chunks(self, column: str) -> Iterator[Chunk]:
+        """A column that every table has, part by part."""
         for table in self.tables:
-            yield from table.columns[column]
+            first = 0
+            for stored in table.columns[column].chunks:
+                yield Chunk(table, column, first, stored)
+                first += len(stored)
+
+    def texts(self, column: str) -> Sequence[str]:
+        """Texts of a column that every table has, taken from it when they are asked for."""
+        return _Texts(self, column)
 
     def find(self, row: int) -> tuple[Table, int]:
         """The table that holds a row, and the row's number in it, from 0."""
-        ends = list(accumulate(map(len, self.tables)))
-        index = bisect_right(ends, row)
-        return self.tables[index], row - (ends[index - 1] if index else 0)
+        index = bisect_right(self._ends, row)
+        return self.tables[index], row - (self._ends[index - 1] if index else 0)
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(map(len, self.tables)))
 
     def lacking(self, column: str, path: str) -> Iterator[Diagnostic]:
         """One problem for each table that lacks the column; `path` is where the recipe names it."""
         for table in self.tables:
-            if column not in table.columns:
-                near = suggest(column, table.columns)
-                hint = f"did you mean {quote(near)}?" if near else _list(table.columns)
+            if not table.has(column):
+                names = table.file.names()
+                near = suggest(column, names)
+                hint = f"did you mean {quote(near)}?" if near else _list(names)
                 message = f"no column {quote(column)}; {hint}"
-                yield Diagnostic("D201", message, Mark(table.file, 1, 1), path)
+                yield Diagnostic("D201", message, Mark(table.file.name, 1, 1), path)
+
+
+class _Texts(Sequence[str]):
+    """A column of text that stays where it is: in Arrow's memory, or on disk."""
+
+    def __init__(self, rows: Rows, column: str) -> None:
+        self._rows = rows
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        for chunk in self._rows.chunks(self._column):
+            yield from map(text, chunk.cells())
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            return [self[index] for index in range(*row.indices(len(self)))]
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        table, index = self._rows.find(int(row))
+        return text(table.cell(index, self._column))
 
 
 def _list(names: Iterable[str]) -> str:
@@ -89,18 +163,20 @@ def data_files(data: DataSpec) -> dict[str, str]:
 
 
 def read_rows(data: DataSpec, folder: Path) -> Rows:
-    """Read all files of a recipe in `folder`.
+    """Read the columns of a recipe from all its files in `folder`.
 
     Raises:
         DataError: every problem of every file.
         EnvironmentProblem: a file is there but can't be read.
     """
+    columns = {column for name in data.columns for column in data.columns_of(name)}
+    columns |= {data.group} if data.group else set()
     tables: list[Table] = []
     problems: list[Diagnostic] = []
     lines: dict[str, tuple[str, ...]] = {}
     for path, name in data_files(data).items():
         try:
-            tables.append(read_table(inside_or_diagnostic(folder, name, path)))
+            tables.append(read_table(inside_or_diagnostic(folder, name, path), columns))
         except DataError as error:
             problems.extend(error.diagnostics)
             lines.update({file: tuple(text) for file, text in error.sources.items()})

@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 
-def hash_order(seed: int, keys: Iterable[object], purpose: str) -> list[int]:
+def hash_order(seed: int, keys: Iterable[object], purpose: str) -> Indices:
     """Positions of `keys`, sorted by the hash of (purpose, seed, key)."""
-    digests = [blake2b(f"{purpose}/{seed}/{key}".encode(), digest_size=16).digest() for key in keys]
-    return sorted(range(len(digests)), key=digests.__getitem__)
+    hashes = (_hash(f"{purpose}/{seed}/{key}") for key in keys)
+    return np.argsort(np.fromiter(hashes, dtype=np.uint64), kind="stable")
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=16).digest()[:8])
 
 
 def split_by_share(
@@ -56,7 +60,7 @@ def pick(rows: Indices, count: int, seed: int, groups: Indices | None) -> Indice
         members.setdefault(int(groups[row]), []).append(row)
     numbers = list(members)
     taken: list[int] = []
-    for position in hash_order(seed, numbers, "sample"):
+    for position in hash_order(seed, numbers, "sample").tolist():
         if len(taken) >= count:
             break
         taken.extend(members[numbers[position]])

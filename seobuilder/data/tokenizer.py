@@ -19,8 +19,8 @@ from tokenizers import (
 )
 
 from seobuilder.data.encode import Examples
+from seobuilder.data.files import read_text
 from seobuilder.data.sources import inside_or_diagnostic
-from seobuilder.data.tables import read_text
 from seobuilder.errors import DataError
 from seobuilder.recipe.diagnostics import Diagnostic, Mark
 from seobuilder.recipe.files import NO_FILES, Files

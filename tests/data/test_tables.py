@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seobuilder.data.tables import read_table
+from seobuilder.data.files import LINE
+from seobuilder.data.tables import Table, read_table
 from seobuilder.errors import DataError, EnvironmentProblem
 from seobuilder.recipe.diagnostics import Mark
 
@@ -21,9 +22,21 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
     return path
 
 
+ANY = ("a", "b", "c", "n", "page", "q", "query", "intent", "tags")
+
+
+def stored(table: Table) -> dict[str, list[object]]:
+    names = (name for name in table.columns if name != LINE)
+    return {name: [table.cell(row, name) for row in range(len(table))] for name in names}
+
+
+def lines(table: Table) -> list[int]:
+    return [int(line) for line in table.columns[LINE].to_pylist()]
+
+
 def problems(path: Path) -> list[str]:
     with pytest.raises(DataError) as caught:
-        read_table(path)
+        read_table(path, ANY)
     return [
         f"{Path(d.mark.file).name}:{d.mark.line}:{d.mark.column} {d.code} {d.message}"
         for d in caught.value.diagnostics
@@ -33,19 +46,19 @@ def problems(path: Path) -> list[str]:
 
 def test_csv_with_quotes_and_line_breaks_in_a_cell(tmp_path: Path) -> None:
     text = 'query,intent\r\n"red, ""big"" shoes",buy\r\n"two\r\nlines",know\r\n\r\nlast,\r\n'
-    table = read_table(write(tmp_path, "a.csv", text))
-    assert table.columns == {
+    table = read_table(write(tmp_path, "a.csv", text), ANY)
+    assert stored(table) == {
         "query": ['red, "big" shoes', "two\r\nlines", "last"],
         "intent": ["buy", "know", ""],
     }
-    assert table.lines == [2, 3, 6]
+    assert lines(table) == [2, 3, 6]
     assert len(table) == 3
 
 
 def test_places_in_csv_count_quoted_cells_and_line_breaks(tmp_path: Path) -> None:
     text = 'a,b,c\n"x, ""y""",22,3\n"one\ntwo",bb,"c\nd"\n'
-    table = read_table(write(tmp_path, "a.csv", text))
-    file = table.file
+    table = read_table(write(tmp_path, "a.csv", text), ANY)
+    file = table.file.name
     assert table.mark(0, "a") == Mark(file, 2, 1, 10)
     assert table.mark(0, "b") == Mark(file, 2, 12, 2)
     assert table.mark(1, "a") == Mark(file, 3, 1, 4)
@@ -56,30 +69,37 @@ def test_places_in_csv_count_quoted_cells_and_line_breaks(tmp_path: Path) -> Non
 def test_json_lines_fill_absent_keys_with_none(tmp_path: Path) -> None:
     text = '{"q": "é", "n": 3}\n\n{"q": null, "tags": ["x"]}\r\n'
     for suffix in (".jsonl", ".ndjson", ".JSONL"):
-        table = read_table(write(tmp_path, f"a{suffix}", text))
-        assert table.columns == {"q": ["é", None], "n": [3, None], "tags": [None, ["x"]]}
-        assert table.lines == [1, 3]
+        table = read_table(write(tmp_path, f"a{suffix}", text), ("q", "n", "tags", "z"))
+        assert stored(table) == {
+            "q": ["é", None],
+            "n": [3, None],
+            "tags": [None, ["x"]],
+            "z": [None, None],
+        }
+        assert lines(table) == [1, 3]
+        assert [table.has(name) for name in ("q", "tags", "z", "y")] == [True, True, False, False]
 
 
 def test_places_in_json_lines_are_those_of_the_values(tmp_path: Path) -> None:
     text = '\n {"b": {"a": 1}, "a" :  "x\\"y", "c":2}\n{}\n'
-    table = read_table(write(tmp_path, "a.jsonl", text))
-    assert table.mark(0, "a") == Mark(table.file, 2, 25, 6)
-    assert table.mark(0, "b") == Mark(table.file, 2, 8, 8)
-    assert table.mark(0, "c") == Mark(table.file, 2, 37, 1)
-    assert table.mark(1, "a") == Mark(table.file, 3, 1, 1)
+    table = read_table(write(tmp_path, "a.jsonl", text), ANY)
+    assert table.mark(0, "a") == Mark(table.file.name, 2, 25, 6)
+    assert table.mark(0, "b") == Mark(table.file.name, 2, 8, 8)
+    assert table.mark(0, "c") == Mark(table.file.name, 2, 37, 1)
+    assert table.mark(1, "a") == Mark(table.file.name, 3, 1, 1)
 
 
 def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
-    table = read_table(write(tmp_path, "a.csv", b"\xef\xbb\xbfq,n\nshoes,1\n"))
-    assert list(table.columns) == ["q", "n"]
+    table = read_table(write(tmp_path, "a.csv", b"\xef\xbb\xbfq,n\nshoes,1\n"), ANY)
+    assert table.file.names() == ["q", "n"]
     assert table.mark(0, "n").column == 7
 
 
 def test_a_cell_may_be_longer_than_the_limit_of_the_csv_module(tmp_path: Path) -> None:
     before = csv.field_size_limit()
     page = "x" * (before + 1)
-    assert read_table(write(tmp_path, "a.csv", f"page\n{page}\n")).columns["page"] == [page]
+    table = read_table(write(tmp_path, "a.csv", f"page\n{page}\n"), ANY)
+    assert stored(table) == {"page": [page]}
     assert csv.field_size_limit() == before
 
 
@@ -116,7 +136,10 @@ def test_a_cell_may_be_longer_than_the_limit_of_the_csv_module(tmp_path: Path) -
         (
             "a.xlsx",
             "PK",
-            ["a.xlsx:1:1 D103 unknown kind of file `.xlsx`; supported: .csv, .jsonl, .ndjson"],
+            [
+                "a.xlsx:1:1 D103 unknown kind of file `.xlsx`; supported: .csv, .jsonl, .ndjson, "
+                ".parquet"
+            ],
         ),
     ],
 )
@@ -131,7 +154,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(EnvironmentProblem, match=r"a\.csv: Is a directory"):
-        read_table(tmp_path / "a.csv")
+        read_table(tmp_path / "a.csv", ANY)
 
 
 def test_deeply_nested_json_is_a_problem_of_its_line(tmp_path: Path) -> None:
@@ -144,11 +167,13 @@ def test_deeply_nested_json_is_a_problem_of_its_line(tmp_path: Path) -> None:
 def test_the_text_of_an_error_shows_the_line(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "q,n\nonly one\n")
     with pytest.raises(DataError) as caught:
-        read_table(path)
+        read_table(path, ANY)
     assert str(caught.value).splitlines()[1] == "    2 | only one"
 
 
-cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=6)
+characters = st.characters(codec="utf-8", exclude_characters="\r\0")
+cells = st.text(characters, max_size=6)
+names = st.text(characters, min_size=1, max_size=6)
 
 
 @given(st.lists(st.tuples(cells, cells), min_size=1, max_size=5))
@@ -158,38 +183,41 @@ def test_what_the_csv_module_writes_is_read_back_with_places(
     buffer = io.StringIO(newline="")
     csv.writer(buffer, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
     path = write(tmp_path_factory.mktemp("table"), "t.csv", buffer.getvalue())
-    table = read_table(path)
-    assert list(zip(table.columns["a"], table.columns["b"], strict=True)) == rows
+    table = read_table(path, ANY)
+    read = stored(table)
+    assert list(zip(read["a"], read["b"], strict=True)) == rows
     for index, row in enumerate(rows):
         mark = table.mark(index, "b")
-        line = table.source[mark.line - 1]
+        line = table.file.lines[mark.line - 1]
         raw = '"' + row[1].replace('"', '""') + '"'
         assert line[mark.column - 1 :][: mark.length] == raw.split("\n")[0]
 
 
-@given(st.lists(st.dictionaries(cells, cells, min_size=1, max_size=3), min_size=1, max_size=4))
+@given(st.lists(st.dictionaries(names, cells, min_size=1, max_size=3), min_size=1, max_size=4))
 def test_what_the_json_module_writes_is_read_back_with_places(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str]]
 ) -> None:
     text = "\n".join(json.dumps(row) for row in rows)
-    table = read_table(write(tmp_path_factory.mktemp("table"), "t.jsonl", text))
+    path = write(tmp_path_factory.mktemp("table"), "t.jsonl", text)
+    table = read_table(path, {name for row in rows for name in row})
     for index, row in enumerate(rows):
         for name, value in row.items():
-            assert table.columns[name][index] == value
+            assert table.cell(index, name) == value
             mark = table.mark(index, name)
-            raw = table.source[mark.line - 1][mark.column - 1 :][: mark.length]
+            raw = table.file.lines[mark.line - 1][mark.column - 1 :][: mark.length]
             assert json.loads(raw) == value
 
 
 def test_real_queries_of_a_search_console(shared_file: Callable[[str], Path]) -> None:
-    table = read_table(shared_file("gsc_export/Queries_first100.csv"))
-    assert list(table.columns) == ["Top queries", "Clicks", "Impressions", "CTR", "Position"]
+    table = read_table(shared_file("gsc_export/Queries_first100.csv"), ["CTR"])
+    assert table.file.names() == ["Top queries", "Clicks", "Impressions", "CTR", "Position"]
     assert len(table) == 100
-    assert table.columns["CTR"][0] == "4.17%"
+    assert table.cell(0, "CTR") == "4.17%"
 
 
 def test_real_banking_queries(shared_file: Callable[[str], Path]) -> None:
-    table = read_table(shared_file("banking77/train.csv"))
+    table = read_table(shared_file("banking77/train.csv"), ["text", "category"])
     assert len(table) == 10003
-    assert len(set(table.columns["category"])) == 77
-    assert any("\n" in str(text) for text in table.columns["text"])
+    read = stored(table)
+    assert len(set(read["category"])) == 77
+    assert any("\n" in str(text) for text in read["text"])

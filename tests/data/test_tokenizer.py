@@ -279,7 +279,8 @@ def test_a_named_tokenizer_stays_in_the_folder(make_recipe: MakeRecipe, tmp_path
 
 
 def test_real_banking_queries(shared_file: Callable[[str], Path]) -> None:
-    texts = [str(text) for text in read_table(shared_file("banking77/train.csv")).columns["text"]]
+    table = read_table(shared_file("banking77/train.csv"), ["text"])
+    texts = table.columns["text"].to_pylist()
     tokenizer = train_tokenizer(texts, spec(1024, lowercase=True))
     assert tokenizer.get_vocab_size() == 1024
     lengths = [len(ids) for ids in encode_texts(tokenizer, texts, 1000)]

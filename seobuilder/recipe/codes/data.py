@@ -23,8 +23,8 @@ DATA: dict[str, Code] = {
     ),
     "D103": Code(
         "unknown kind of file",
-        "Data is read from CSV (`.csv`) and from JSON lines (`.jsonl`, `.ndjson`), told apart by "
-        "the suffix.",
+        "Data is read from CSV (`.csv`), JSON lines (`.jsonl`, `.ndjson`) and Parquet "
+        "(`.parquet`), told apart by the suffix.",
         "Export the table as one of these, or correct the suffix.",
     ),
     "D104": Code(
@@ -60,6 +60,17 @@ DATA: dict[str, Code] = {
         "`Infinity`, which JSON does not have.",
         'Write one object a line, such as `{"query": "shoes", "clicks": 3}`, and `null` for a '
         "missing value.",
+    ),
+    "D110": Code(
+        "broken Parquet",
+        "The file is not Parquet, is cut off, or holds text that is not UTF-8.",
+        "Write it again.",
+    ),
+    "D111": Code(
+        "column of an unusable type",
+        "The recipe names a column of a Parquet file that holds neither text, numbers, truth "
+        "values or dates, nor lists of them.",
+        "Write the column as one of these, or name another one.",
     ),
     "D201": Code(
         "no such column",
