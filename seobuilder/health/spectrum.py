@@ -36,7 +36,7 @@ VALUES = 64
 
 # Vectors that the Lanczos method works with. A spectrum without a gap takes about as many products
 # as the coarse one has for `LANCZOS_ERROR`.
-_COARSE_BASIS, _FINE_BASIS = 6, 20
+_COARSE_BASIS, _FINE_BASIS = 5, 20
 
 # Elements of one thread's share, and of one product.
 _PART, _BLOCK = 1 << 22, 1 << 19
@@ -99,7 +99,7 @@ def spectrum(
     Up to `EXACT` multiplications, number x rows x columns x min(rows, columns), all are found, as
     roots of the eigenvalues of the smaller Gram matrix in float64: to 1e-8 of the largest one, and
     the largest to about 1e-15. Beyond, only the largest is, by the Lanczos method of ARPACK. It
-    reads the matrix once for each product in float32, 7 to 20 times for `LANCZOS_ERROR`. The
+    reads the matrix once for each product in float32, 6 to 20 times for `LANCZOS_ERROR`. The
     estimate comes from below, and stops where its residual is no more than `error`.
 
     Args:

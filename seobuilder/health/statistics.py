@@ -95,37 +95,45 @@ class _Sums:
 
 
 def _sum_part(part: Tensor) -> _Sums:
-    buffer = torch.empty(min(BLOCK, part.numel()), dtype=torch.float64)
-    blocks = torch.split(part, BLOCK)
-    return reduce(_Sums.merge, (_sum_block(b, buffer[: b.numel()]) for b in blocks), _Sums())
+    size = min(BLOCK, part.numel())
+    wide = torch.empty(size, dtype=torch.float64)
+    # float32 has half the bytes to read, and as exact extremes; narrower ones lack operations.
+    is_single = part.dtype == torch.float32 and part.device.type == "cpu"
+    sizes = torch.empty(size, dtype=torch.float32) if is_single else wide
+    total = _Sums()
+    for block in torch.split(part, BLOCK):
+        count = block.numel()
+        copy = wide[:count].copy_(block)
+        total = total.merge(_sum_block(block if is_single else copy, copy, sizes[:count]))
+    return total
 
 
-def _sum_block(block: Tensor, buffer: Tensor) -> _Sums:
-    """Sums of a block that is copied into `buffer`, which is overwritten."""
-    buffer.copy_(block)
-    total = float(buffer.sum())
+def _sum_block(block: Tensor, wide: Tensor, sizes: Tensor) -> _Sums:
+    """Sums of a block; `wide` are its elements in float64, `sizes` is room for magnitudes."""
+    total = float(wide.sum())
     if isfinite(total):
-        return _sum_finite(buffer, total)
-    nan, inf = int(buffer.isnan().sum()), int(buffer.isinf().sum())
-    finite = buffer[buffer.isfinite()]
-    sums = _sum_finite(finite, float(finite.sum()))
+        return _sum_finite(block, wide, sizes, total)
+    nan, inf = int(wide.isnan().sum()), int(wide.isinf().sum())
+    finite = wide[wide.isfinite()]
+    sums = _sum_finite(finite, finite, finite, float(finite.sum()))
     return _Sums(nan=nan, inf=inf).merge(sums)
 
 
-def _sum_finite(values: Tensor, total: float) -> _Sums:
-    """Sums of finite float64 elements, which are overwritten."""
-    count = values.numel()
+def _sum_finite(block: Tensor, wide: Tensor, sizes: Tensor, total: float) -> _Sums:
+    """Sums of finite elements; `wide` and `sizes` are overwritten, and may be the block itself."""
+    count = block.numel()
     if count == 0:
         return _Sums()
     mean = total / count
-    low, high = map(float, values.aminmax())
-    l2_squared = float(torch.dot(values, values))
+    low, high = float(block.amin()), float(block.amax())
+    l2_squared = float(torch.dot(wide, wide))
     squares = l2_squared - total * mean
     if not squares > _ENOUGH * l2_squared:
-        deviations = values - mean
+        deviations = wide - mean
         squares = float(torch.dot(deviations, deviations))
-    magnitudes = values.abs_()
     # Counting takes longer than finding the smallest, and most weights hold no zero.
-    zeros = count - int(magnitudes.count_nonzero()) if float(magnitudes.amin()) == 0 else 0
-    l1 = float(magnitudes.sum())
+    zeros = 0
+    if low <= 0 <= high and float(torch.abs(block, out=sizes).amin()) == 0:
+        zeros = count - int(sizes.count_nonzero())
+    l1 = float(wide.abs_().sum())
     return _Sums(count, mean, squares, l1, l2_squared, low, high, zeros)

@@ -19,6 +19,7 @@ from seobuilder.planning.primitives import Scope
 from seobuilder.planning.requirements import check_requirements
 from seobuilder.planning.rules import assign
 from seobuilder.planning.signals import Signal
+from seobuilder.planning.stack_advice import stack_advice
 from seobuilder.planning.ties import tie
 from seobuilder.recipe.diagnostics import Diagnostic, alike_as_one
 from seobuilder.recipe.files import NO_FILES, Files
@@ -130,7 +131,8 @@ class _Planner:
         found = contradictions(self.loaded, plan, normalizer)
         self.problems += [problem for problem in found if problem.severity == "error"]
         self._stop_at_problems()
-        return replace(plan, warnings=(*plan.warnings, *found))
+        advice = stack_advice(self.loaded, plan, normalizer)
+        return replace(plan, warnings=(*plan.warnings, *advice, *found))
 
     def _scope(self, name: str) -> Scope:
         """Where a module or an output begins, with what formulas may say of the whole recipe."""

@@ -144,6 +144,35 @@ PLAN: dict[str, Code] = {
         "Say `nonlinearity: auto`, which takes the activation that follows each layer, or narrow "
         "the rule to layers that its nonlinearity follows.",
     ),
+    "P502": Code(
+        "variance that ReLUs do not keep",
+        "Four or more ReLUs follow each other with no norm between, and the weights before them "
+        "let the variance of the signal shrink or grow tenfold or more over the stack. A ReLU "
+        "halves the second moment, which Kaiming's variance of 2 / fan_in makes good; Xavier's, "
+        "meant for tanh and sigmoid, does not (He et al. 2015, arXiv:1502.01852, section 2.2). A "
+        "warning: the weights are drawn as stated.",
+        "Draw them by `kaiming_normal` or `kaiming_uniform` with `nonlinearity: auto`, by "
+        "`autoinit`, or put norms between.",
+    ),
+    "P503": Code(
+        "deep stack of independent weights",
+        "Eight or more layers follow each other with no norm and no skip path between, and their "
+        "weights are drawn one by one. The logarithm of the gradient's size then varies from draw "
+        "to draw with the sum of the inverse widths, here 0.2 or more (Hanin 2018, "
+        "arXiv:1801.03744), and with more layers the singular values of their product lie further "
+        "apart (Saxe et al. 2014, arXiv:1312.6120). A warning: the weights are drawn as stated.",
+        'Draw them by `orthogonal`, with `gain: "sqrt(2)"` before ReLUs, put norms between, or '
+        "make the layers wider.",
+    ),
+    "P504": Code(
+        "recurrence by independent weights",
+        "The state of a recurrent layer without gates (`cell: rnn`) is multiplied by the same "
+        "matrix at each step. Of independent weights, all but a few directions of the state "
+        "vanish or explode within some steps (Saxe et al. 2014, arXiv:1312.6120; Vorontsov et al. "
+        "2017, arXiv:1702.00071). A warning: the weights are drawn as stated.",
+        "Put `{role: recurrent_hidden, method: orthogonal}` above the rule, or take `gru` or "
+        "`lstm`.",
+    ),
     "P510": Code(
         "skip path that is not there",
         "DeepNorm multiplies the skip path of each block by alpha, (2 * depth) ** 0.25. With "
