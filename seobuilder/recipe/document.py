@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from seobuilder.recipe.diagnostics import Mark, Sources, quote
@@ -16,6 +16,9 @@ PathLike: TypeAlias = collections.abc.Sequence[str | int]
 Plain: TypeAlias = "ScalarValue | list[Plain] | dict[str, Plain]"
 """Python data without marks."""
 
+End: TypeAlias = tuple[int, int] | None
+"""Line and column behind a node's last character, for nodes as they were read from a text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
@@ -23,6 +26,7 @@ class Scalar:
 
     mark: Mark
     value: ScalarValue
+    end: End = field(default=None, compare=False)
 
     def at(self, offset: int, length: int = 1) -> Mark:
         """The mark of `length` characters of a string value, `offset` characters into it.
@@ -42,6 +46,7 @@ class Sequence:
 
     mark: Mark
     items: tuple[Node, ...]
+    end: End = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Mapping:
 
     mark: Mark
     entries: collections.abc.Mapping[str, Entry]
+    end: End = field(default=None, compare=False)
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping

@@ -135,6 +135,7 @@ class _Builder:
         self._root: Node | None = None
         self._nodes = 0
         self._documents = 0
+        self._last_end = (1, 1)
 
     def finish(self) -> Document:
         """The document, once all events were taken."""
@@ -189,9 +190,9 @@ class _Builder:
         if _SURROGATE.search(event.value):  # only the pure Python parser lets them through
             self.problem("R004", "an escape names half of a surrogate pair", mark)
         if event.style or event.tag:
-            return Scalar(mark, event.value)
+            return Scalar(mark, event.value, self._end(event))
         try:
-            return Scalar(mark, resolve(event.value))
+            return Scalar(mark, resolve(event.value), self._end(event))
         except OutOfRange as error:
             self.problem("R015", str(error), mark)
             return Scalar(mark, None)
@@ -225,11 +226,12 @@ class _Builder:
         ended = self._open.pop()
         start = ended.start
         mark = self._mark(start.start_mark, event.end_mark if start.flow_style else None)
+        end = self._end(event) if start.flow_style else self._last_end
         if isinstance(ended, _OpenSequence):
-            return Sequence(mark, tuple(ended.items))
+            return Sequence(mark, tuple(ended.items), end)
         if not start.flow_style and ended.first_key_mark:
             mark = ended.first_key_mark
-        return Mapping(mark, ended.entries)
+        return Mapping(mark, ended.entries, end)
 
     def _add(self, node: Node, refused: bool = False) -> None:
         """Put a node that is complete where it belongs; one that was refused is not a key."""
@@ -286,6 +288,23 @@ class _Builder:
             message = f"the document has more than {MAX_NODES:,} keys, values and items"
             self.problems.append(Diagnostic("R006", message, mark))
             raise _Stop
+
+    def _end(self, event: yaml.ScalarEvent | yaml.CollectionEndEvent) -> tuple[int, int]:
+        """Where a node that is no block of lines ends; a block ends where its last part does."""
+        position = event.end_mark
+        assert position is not None, "PyYAML gives every event of a parsed text a position"
+        line, column = position.line, position.column
+        if isinstance(event, yaml.ScalarEvent) and event.style in ("|", ">"):
+            # The parser looks on to what comes after empty lines.
+            line, column = self._last_text(min(line, len(self._lines)) - (column == 0))
+        self._last_end = line + 1, column + 1
+        return self._last_end
+
+    def _last_text(self, line: int) -> tuple[int, int]:
+        """The end of the last line that is not empty, from this one upwards."""
+        while line and not self._lines[line].strip():
+            line -= 1
+        return line, len(self._lines[line])
 
     def _mark(self, start: Position | None, end: Position | None = None) -> Mark:
         assert start is not None, "PyYAML gives every event of a parsed text a position"
