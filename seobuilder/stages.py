@@ -133,6 +133,7 @@ class Building:
                 batch=record,
                 vocabulary=vocabulary,
                 probes=probes,
+                loaded=self.loaded,
             )
 
     def _coordinates(self) -> Iterator[CoordinateRecord]:

@@ -13,6 +13,7 @@ import click
 from seobuilder.cli.build_commands import build, inspect, verify
 from seobuilder.cli.compare_command import compare
 from seobuilder.cli.diff_command import diff
+from seobuilder.cli.fix_command import fix
 from seobuilder.cli.plan_commands import explain, plan
 from seobuilder.cli.recipe_commands import check, new, resolve, schema
 from seobuilder.errors import EnvironmentProblem, InvalidInput, SeobuilderError
@@ -72,7 +73,20 @@ def cli() -> None:
     """
 
 
-for command in (build, check, plan, explain, resolve, verify, inspect, compare, diff, schema, new):
+for command in (
+    build,
+    check,
+    plan,
+    explain,
+    resolve,
+    verify,
+    inspect,
+    compare,
+    diff,
+    fix,
+    schema,
+    new,
+):
     cli.add_command(command)
 
 

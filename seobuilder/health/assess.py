@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seobuilder.health.checks import TESTS, check_duplicates, check_outputs, check_parameter
 from seobuilder.health.histogram import histogram
+from seobuilder.health.mends import Mender
 from seobuilder.health.probes.findings import check_probes
 from seobuilder.health.spectral_checks import SIGMA_ERROR, check_spectral_norm
 from seobuilder.health.spectrum import as_matrices, declared_edges, spectrum
@@ -20,6 +21,7 @@ from seobuilder.planning.distributions import Orthogonal
 from seobuilder.planning.gains import MEANING
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
 from seobuilder.recipe.diagnostics import Diagnostic
+from seobuilder.recipe.load import LoadedRecipe
 from seobuilder.report.model import (
     BatchRecord,
     Finding,
@@ -42,14 +44,16 @@ def assess(
     batch: BatchRecord | None = None,
     vocabulary: Sequence[VocabularyRecord] = (),
     probes: Probes | None = None,
+    loaded: LoadedRecipe | None = None,
 ) -> Report:
     """Measure every parameter of `model`, hold it against `plan`, and report.
 
     `model` is the module compiled from `plan`, with its weights drawn. `outputs`, `batch`,
     `vocabulary` and `probes` are what the caller learned by running data through it. The plan's own
-    warnings are among the findings.
+    warnings are among the findings. With `loaded`, the recipe that was planned, findings say what
+    to change in it.
     """
-    findings = [_planned(warning) for warning in plan.warnings]
+    findings = [planned(warning) for warning in plan.warnings]
     subjects = []
     for assignment in plan.assignments:
         weight = drawn_weight(model, assignment)
@@ -61,6 +65,8 @@ def assess(
     findings += check_duplicates(subjects, lambda r: drawn_weight(model, stored[r.name]))
     findings += check_outputs(outputs)
     findings += check_probes(probes, plan, outputs) if probes else ()
+    if loaded is not None:
+        findings = Mender(loaded, plan, findings, probes).mended()
     return Report(
         name=plan.name,
         summary=_summary(plan),
@@ -215,7 +221,8 @@ def _rule(rule: RuleReference) -> RuleRecord:
     return RuleRecord(place=rule.mark.place, text=rule.text, preset=rule.preset)
 
 
-def _planned(diagnostic: Diagnostic) -> Finding:
+def planned(diagnostic: Diagnostic) -> Finding:
+    """What the plan says, as a finding."""
     return Finding(
         code=diagnostic.code,
         severity=diagnostic.severity,
@@ -223,4 +230,5 @@ def _planned(diagnostic: Diagnostic) -> Finding:
         message=diagnostic.message,
         rule=None if diagnostic.mark is None else diagnostic.mark.place,
         suggestion=diagnostic.help,
+        changes=diagnostic.changes,
     )

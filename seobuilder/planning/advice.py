@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from seobuilder.planning.model import Assignment
+from seobuilder.planning.remedies import delete, set_value
 from seobuilder.planning.rules import listed, rule_problem
 from seobuilder.recipe.diagnostics import Diagnostic
 from seobuilder.recipe.load import LoadedRecipe
@@ -40,5 +41,9 @@ def nonlinearity_warnings(
             problem = rule_problem(
                 loaded, "initialization", index, "P501", message, "nonlinearity", help
             )
-            found.append(replace(problem, severity="warning"))
+            place = ("initialization", index, "nonlinearity")
+            changes = set_value(loaded, place, "auto")
+            if rule.slope is not None:  # which goes with leaky_relu by name
+                changes += delete(loaded, (*place[:2], "slope"))
+            found.append(replace(problem, severity="warning", changes=changes))
     return tuple(found)

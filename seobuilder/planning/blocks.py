@@ -65,7 +65,7 @@ class Blocks:
         """Every block that has a norm, by name."""
         found = {}
         for module in self.plan.root.children:
-            prefix, nodes = _blocks(module)
+            prefix, nodes = blocks_of(module)
             for node in nodes:
                 name = f"{prefix}.{node.name}"
                 norm = self.norms.get(name)
@@ -98,7 +98,7 @@ class Blocks:
                 yield first, second, self.normed[first_block(reader)[0]]
 
     def _norms_in_a_row_within(self, module: Node) -> Iterator[tuple[str, str, Block]]:
-        prefix, nodes = _blocks(module)
+        prefix, nodes = blocks_of(module)
         for left, right in pairwise(nodes):
             first = f"{prefix}.{left.name}.ffn_residual_norm"
             name = f"{prefix}.{right.name}"
@@ -114,7 +114,7 @@ class Blocks:
         A transformer block drops values inside, so that its norms stand behind its own dropout.
         """
         for module in self.plan.root.children:
-            prefix, nodes = _blocks(module)
+            prefix, nodes = blocks_of(module)
             own = module.kind == "transformer"
             followers: Iterable[tuple[Node, Node]] = (
                 zip(nodes, nodes, strict=True) if own else pairwise(nodes)
@@ -166,11 +166,11 @@ def has(node: Node, child: str) -> bool:
 
 
 def _end(module: Node, index: int) -> tuple[str, Node | None]:
-    prefix, nodes = _blocks(module)
+    prefix, nodes = blocks_of(module)
     return (f"{prefix}.{nodes[index].name}", nodes[index]) if nodes else ("", None)
 
 
-def _blocks(module: Node) -> tuple[str, tuple[Node, ...]]:
+def blocks_of(module: Node) -> tuple[str, tuple[Node, ...]]:
     """A module's blocks, and what their names begin with."""
     if module.kind == "stack":
         return module.name, module.children

@@ -21,10 +21,15 @@ from seobuilder.planning.model import (
     RuleReference,
 )
 from seobuilder.planning.placement import Normalizer
+from seobuilder.planning.remedies import SELECTORS, delete, redraw, set_value
 from seobuilder.planning.rules import listed, rule_problem
+from seobuilder.planning.sound import is_zero, sound_draw
+from seobuilder.recipe.change import Change
 from seobuilder.recipe.diagnostics import Diagnostic, Severity, alike_as_one
+from seobuilder.recipe.dump import flow
 from seobuilder.recipe.formulas import Formula
 from seobuilder.recipe.load import LoadedRecipe
+from seobuilder.recipe.reader import read_value
 
 BETA_LAYERS = ("value", "output", "up", "gate", "down")
 """Layers that DeepNorm's beta scales (Wang et al. 2022, arXiv:2203.00555, figure 2)."""
@@ -37,12 +42,13 @@ So much lies between Xavier's and that of an orthogonal matrix with the same gai
 
 
 class Contradiction(NamedTuple):
-    """The rule under `normalization` to point at, its key, and what to say."""
+    """The rule under `normalization` to point at, its key, what to say, and what mends it."""
 
     rule: int
     key: str
     message: str
     help: str
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,10 +71,10 @@ def contradictions(loaded: LoadedRecipe, plan: Plan, normalizer: Normalizer) -> 
     facts = _Facts(loaded, Blocks(plan, normalizer.norms, normalizer.winners))
     found = []
     for code, check in CHECKS.items():
-        for rule, key, message, help in dict.fromkeys(check(facts)):
+        for rule, key, message, help, changes in dict.fromkeys(check(facts)):
             problem = rule_problem(loaded, "normalization", rule, code, message, key, help)
             severity: Severity = "error" if code in ERRORS else "warning"
-            found.append(replace(problem, severity=severity))
+            found.append(replace(problem, severity=severity, changes=changes))
     return alike_as_one(found)
 
 
@@ -82,6 +88,7 @@ def _skip_that_is_not_there(facts: _Facts) -> Iterator[Contradiction]:
                 f"placement {block.norm.placement} multiplies the skip path, and "
                 f"`{block.module}` has none, by `residual: none` in {mark.file}:{mark.line}",
                 "`residual: plain`, or another placement",
+                set_value(facts.loaded, ("modules", block.module, "residual"), "plain"),
             )
 
 
@@ -100,6 +107,7 @@ def _stack_without_its_final_norm(facts: _Facts) -> Iterator[Contradiction]:
             f"placement {block.norm.placement} lets the sum of the branches grow with every "
             f"block, and `final: false` hands it on from `{module.name}` without a norm",
             "delete `final: false`",
+            delete(facts.loaded, ("normalization", block.rule, "final")),
         )
 
 
@@ -112,17 +120,21 @@ def _two_norms_in_a_row(facts: _Facts) -> Iterator[Contradiction]:
     for first, second, block in facts.blocks.norms_in_a_row():
         key, help = ways_out[second.rpartition(".")[2]]
         message = f"`{second}` normalizes again what `{first}` gives, with nothing between"
-        yield Contradiction(block.rule, key, message, help)
+        at = ("normalization", block.rule, key)
+        changes = {
+            "final": delete(facts.loaded, at) if block.norm.final is True else (),
+            "embedding": set_value(facts.loaded, at, "false"),
+        }
+        yield Contradiction(block.rule, key, message, help, changes.get(key, ()))
 
 
 def _zero_branch_beside_a_norm(facts: _Facts) -> Iterator[Contradiction]:
     for role in ("residual_out", "residual_scale"):
 
-        def is_zero(parameter: Parameter, assignment: Assignment, role: str = role) -> bool:
-            moments = assignment.distribution.moments(parameter.shape)
-            return parameter.role == role and moments == (0.0, 0.0)
+        def begins_at_zero(parameter: Parameter, drawn: Assignment, role: str = role) -> bool:
+            return parameter.role == role and is_zero(drawn)
 
-        for block, rule, names in _blocks_and_rules(facts, is_zero):
+        for block, rule, names in _blocks_and_rules(facts, begins_at_zero):
             only_before = block.sites is not None and block.sites.branch == ("input",)
             if role == "residual_out" and only_before and not _is_scaled_inside(facts, block):
                 # A choice of its own: Goyal et al. 2017, arXiv:1706.02677, section 5.1.
@@ -165,7 +177,11 @@ def _deepnorm_without_its_beta(facts: _Facts) -> Iterator[Contradiction]:
                 f"placement {block.norm.placement} goes with weights of (8 * depth) ** -0.25 "
                 f"times Xavier's, and {_named(rule)} draws others for {listed(names)}",
                 "`- {preset: deepnorm}` under `initialization` draws them so",
+                redraw(facts.blocks.plan, dict.fromkeys(names, _BETA_DRAW)),
             )
+
+
+_BETA_DRAW = 'method: xavier_normal, gain: "(8 * depth) ** -0.25"'
 
 
 def _beta_std(parameter: Parameter) -> float:
@@ -193,6 +209,7 @@ def _depth_scaling_undone(facts: _Facts) -> Iterator[Contradiction]:
             f"{_named(rule)} scales {listed(names)} by the depth, {undone} "
             f"(placement {block.norm.placement})",
             "a rule for residual_out without `depth`, or placement pre",
+            set_value(facts.loaded, ("normalization", block.rule, "placement"), "pre"),
         )
 
 
@@ -213,6 +230,7 @@ def _batch_norm_on_tokens(facts: _Facts) -> Iterator[Contradiction]:
                 f"batch_norm in `{block.name}`, the first layer on the tokens of `{read.name}`, "
                 "takes the statistics of the words that a batch happens to hold",
                 "layer_norm or rms_norm, which take each position by itself",
+                _layer_norm_instead(facts, block),
             )
 
 
@@ -227,7 +245,19 @@ def _dropout_before_batch_norm(facts: _Facts) -> Iterator[Contradiction]:
                 f"batch_norm in `{block.name}` learns the variance of what `{first}` gives under "
                 "dropout, which has another one in evaluation",
                 f"no dropout in `{first.partition('.')[0]}`, or layer_norm",
+                _layer_norm_instead(facts, block),
             )
+
+
+def _layer_norm_instead(facts: _Facts, block: Block) -> tuple[Change, ...]:
+    """Edits that make a rule for batch norm one for layer norm, without what only batches have."""
+    at = ("normalization", block.rule)
+    rule = facts.loaded.resolved["normalization"][block.rule]
+    own = {"momentum", "track_running_stats", "affine", "eps"}
+    kept = {key: value for key, value in rule.items() if key not in own}
+    if rule.get("affine") is False:
+        kept["elementwise_affine"] = False
+    return set_value(facts.loaded, at, flow({**kept, "method": "layer_norm"}))
 
 
 def _gain_under_spectral_norm(facts: _Facts) -> Iterator[Contradiction]:
@@ -244,20 +274,40 @@ def _gain_under_spectral_norm(facts: _Facts) -> Iterator[Contradiction]:
             f"spectral_norm divides {names} by the largest singular value, and with it the {what} "
             f"that {_named(drawn.rule)} gives",
             "delete the factor there, or exclude these weights here",
+            _without_gain(facts, drawn) if _has_a_gain(drawn) else (),
         )
 
 
-def _zeros_under_a_reparametrization(facts: _Facts) -> Iterator[Contradiction]:
-    def is_zero(assignment: Assignment) -> bool:
-        return assignment.distribution.moments(assignment.parameter.shape) == (0.0, 0.0)
+def _without_gain(facts: _Facts, drawn: Assignment) -> tuple[Change, ...]:
+    """Edits after which the weights under spectral norm that a rule draws have no gain."""
+    plan = facts.blocks.plan
+    alike = [
+        assignment.parameter.name
+        for assignment in plan.assignments
+        if assignment.rule == drawn.rule
+        and assignment.reparametrization is not None
+        and assignment.reparametrization.method == "spectral_norm"
+    ]
+    written = read_value(drawn.rule.text)
+    draw = {key: each for key, each in written.items() if key not in (*SELECTORS, "gain")}
+    return redraw(plan, dict.fromkeys(alike, flow(draw)[1:-1]))
 
+
+def _zeros_under_a_reparametrization(facts: _Facts) -> Iterator[Contradiction]:
+    plan = facts.blocks.plan
     for norm, drawn, names in _reparametrized(facts, is_zero):
+        alike = (
+            each
+            for each in plan.assignments
+            if each.rule == drawn.rule and each.reparametrization is not None and is_zero(each)
+        )
         yield Contradiction(
             norm.rule.index,
             "method",
             f"{norm.method} divides {names} by a norm, which is zero, for {_named(drawn.rule)} "
             "draws zeros",
             "draw them by another method there, or exclude them here",
+            redraw(plan, {each.parameter.name: sound_draw(each) for each in alike}),
         )
 
 

@@ -6,7 +6,7 @@ made is for the person to change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from seobuilder.planning.model import Assignment, Plan, RuleReference
@@ -21,16 +21,16 @@ from seobuilder.recipe.written import Place
 SELECTORS = tuple(Selector.model_fields)
 
 
-def redraw(plan: Plan, names: Iterable[str], draw: str) -> tuple[Change, ...]:
-    """Edits after which `draw` draws exactly these parameters, and every other rule its others.
+def redraw(plan: Plan, draws: Mapping[str, str]) -> tuple[Change, ...]:
+    """Edits after which these parameters are drawn so, and every other rule draws its others.
 
-    A rule that decides none but these is given the method and arguments of `draw`, and keeps its
-    selectors; before any other, a rule is put that selects just these. A preset that would decide
-    nothing more is deleted.
+    A rule that decides none but these is given the method and arguments of a draw, and keeps its
+    selectors; before any other, and for further draws, a rule is put that selects just these. A
+    preset that would decide nothing more is deleted.
 
     Args:
-        names: logical names; a tied one stands for its owner.
-        draw: method and arguments as a recipe has them, such as `method: normal, std: 0.02`.
+        draws: by logical name, where a tied one stands for its owner, method and arguments as a
+            recipe has them, such as `method: normal, std: 0.02`.
 
     Returns:
         No edits where one of the rules stands in no file, or several files made it together, or
@@ -41,18 +41,20 @@ def redraw(plan: Plan, names: Iterable[str], draw: str) -> tuple[Change, ...]:
         for assignment in plan.assignments
         for name in (assignment.parameter.name, *assignment.parameter.aliases)
     }
-    wanted = {owners[name] for name in names}
+    wanted = {owners[name]: draw for name, draw in draws.items()}
     decided: dict[RuleReference, list[Assignment]] = {}
     for assignment in plan.assignments:
         decided.setdefault(assignment.rule, []).append(assignment)
-    drawn: dict[str, Any] = read_value(f"{{{draw}}}")
     changes: list[Change] = []
     for rule, all_of_it in decided.items():
-        some = [a.parameter.name for a in all_of_it if a.parameter.name in wanted]
+        some: dict[str, list[str]] = {}
+        for assignment in all_of_it:
+            if draw := wanted.get(assignment.parameter.name):
+                some.setdefault(draw, []).append(assignment.parameter.name)
         if some and (rule.place is None or all_of_it[0].method == "pretrained"):
             return ()
         if some:
-            changes += _take_over(plan.assignments, rule, some, len(all_of_it), drawn)
+            changes += _take_over(plan.assignments, rule, some, len(all_of_it))
     return (*_idle_presets(plan.assignments, wanted), *changes)
 
 
@@ -79,7 +81,7 @@ def delete(loaded: LoadedRecipe, path: Sequence[str | int]) -> tuple[Change, ...
     return () if place is None else (Change(action="delete", file=place.file, path=place.path),)
 
 
-def _idle_presets(assignments: Sequence[Assignment], wanted: set[str]) -> Iterator[Change]:
+def _idle_presets(assignments: Sequence[Assignment], wanted: Collection[str]) -> Iterator[Change]:
     """Deletes the presets whose rules decide none but the wanted parameters."""
     decided: dict[Place, list[bool]] = {}
     for assignment in assignments:
@@ -94,23 +96,34 @@ def _idle_presets(assignments: Sequence[Assignment], wanted: set[str]) -> Iterat
 def _take_over(
     assignments: Sequence[Assignment],
     rule: RuleReference,
-    some: Sequence[str],
+    some: Mapping[str, Sequence[str]],
     count: int,
-    drawn: dict[str, Any],
 ) -> list[Change]:
-    """Edits that take these parameters away from a rule that decides `count`."""
+    """Edits that take parameters, by their new draws, away from a rule that decides `count`."""
     assert rule.place is not None
     file, path = rule.place
     written: dict[str, Any] = read_value(rule.text)
     selectors = {key: value for key, value in written.items() if key in SELECTORS}
-    if rule.preset is None and len(some) == count:
-        return [Change(action="set", file=file, path=path, yaml=flow({**selectors, **drawn}))]
+    draws = sorted(some, key=lambda draw: len(some[draw]))
+    is_taken = rule.preset is None and sum(map(len, some.values())) == count
+    kept = draws.pop() if is_taken else None
     parameters = [assignment.parameter for assignment in assignments]
     changes = [
-        Change(action="insert", file=file, path=path, yaml=flow({**selector, **drawn}))
-        for selector in narrow_selectors(some, parameters)
+        Change(action="insert", file=file, path=path, yaml=flow({**selector, **_read(draw)}))
+        for draw in draws
+        for selector in narrow_selectors(some[draw], parameters)
     ]
-    if rule.preset is None and selectors.get("expect"):
-        expect = str(selectors["expect"] - len(some))
+    if selectors.get("expect"):
+        selectors["expect"] -= sum(len(some[draw]) for draw in draws)
+    if kept is not None:
+        whole = flow({**selectors, **_read(kept)})
+        changes.append(Change(action="set", file=file, path=path, yaml=whole))
+    elif rule.preset is None and "expect" in selectors:
+        expect = str(selectors["expect"])
         changes.append(Change(action="set", file=file, path=(*path, "expect"), yaml=expect))
     return changes
+
+
+def _read(draw: str) -> dict[str, Any]:
+    drawn: dict[str, Any] = read_value(f"{{{draw}}}")
+    return drawn

@@ -35,8 +35,10 @@ from seobuilder.recipe.edit import (
 )
 from seobuilder.recipe.files import (
     NO_FILES,
+    NO_TEXTS,
     Files,
     MissingFile,
+    Texts,
     may_leave,
     padding_id_of,
     parse_json,
@@ -58,6 +60,7 @@ def compose(
     folder: Path,
     overrides: Iterable[str] = (),
     given: Files = NO_FILES,
+    texts: Texts = NO_TEXTS,
 ) -> Composition:
     """Read a recipe and everything that it refers to; presets are left for `expand_presets`.
 
@@ -67,14 +70,16 @@ def compose(
         folder: where relative paths start; nothing outside its tree is read.
         overrides: `path.to.key=value`, applied in order after `extends`.
         given: where files are that the recipe names, if not in its folder.
+        texts: recipes, by name in the folder, that take the place of those on the disk.
 
     Raises:
         RecipeError: a recipe can't be read, so that there is no whole to look at.
     """
     document = read(data, file)
-    result = Composition(file, folder, document.root, data, given)
+    result = Composition(file, folder, document.root, data, given, texts)
     result.sources[file] = document.lines
     result.written.append(document)
+    result.read[file] = data
     result.document = _extend(result, document.root, PurePath(), ())
     for override in overrides:
         _override(result, override)
@@ -106,12 +111,14 @@ def _extend(result: Composition, top: Mapping, folder: PurePath, seen: tuple[str
     if len(seen) == MAX_EXTENDS:
         raise refusal(f"more than {MAX_EXTENDS} recipes extend each other")
     try:
-        data = read_within(result.folder, str(path))
+        known = result.texts.get(path.as_posix())
+        data = read_within(result.folder, str(path)) if known is None else known
     except ValueError as error:
         raise refusal(f"can't extend {quote(name)}: {error}") from None
     document = read(data, result.shown(path))
     result.sources[document.file] = document.lines
     result.written.append(document)
+    result.read[document.file] = data
     base = _extend(result, _rebase(document.root, path.parent), path.parent, (*seen, real))
     merged = merge(base, without(top, "extends"))
     assert isinstance(merged, Mapping)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import abc
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -31,7 +32,8 @@ class Composition:
 
     `given` says where the caller has files that the recipe names. `sources` maps file names to
     text for diagnostics, `presets` a rule's mark to its preset. `written` are the recipes that it
-    was made of, as they were read: itself first, then those that it extends.
+    was made of, as they were read: itself first, then those that it extends. `texts` holds, by
+    name in the folder, recipes that take the place of those on the disk.
     """
 
     file: str
@@ -39,10 +41,12 @@ class Composition:
     document: Mapping
     source: bytes
     given: Files = field(default_factory=dict)
+    texts: abc.Mapping[str, bytes] = field(default_factory=dict)
     sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
     presets: dict[Mark, str] = field(default_factory=dict)
     used_presets: list[UsedPreset] = field(default_factory=list)
     written: list[Document] = field(default_factory=list)
+    read: dict[str, bytes] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
 
     def problem(self, code: str, message: str, mark: Mark, path: str, help: str = "") -> None:

@@ -13,6 +13,9 @@ MAX_FILE_BYTES = 64 * 2**20
 Files: TypeAlias = Mapping[str, str | Path]
 """Where the caller has files, by the names that the recipe has for them."""
 NO_FILES: Files = MappingProxyType({})
+Texts: TypeAlias = Mapping[str, bytes]
+"""Recipes by their names in a folder, in the place of those on the disk."""
+NO_TEXTS: Texts = MappingProxyType({})
 
 PADDING_TOKENS = ("<pad>", "[PAD]", "<PAD>")
 

@@ -14,7 +14,7 @@ from seobuilder.recipe.compose import compose
 from seobuilder.recipe.composition import UsedPreset
 from seobuilder.recipe.diagnostics import Diagnostic, Mark, suggest
 from seobuilder.recipe.document import Document, Mapping, lookup, plain
-from seobuilder.recipe.files import NO_FILES, Files
+from seobuilder.recipe.files import NO_FILES, NO_TEXTS, Files, Texts
 from seobuilder.recipe.given import check_given
 from seobuilder.recipe.presets import expand_presets
 from seobuilder.recipe.references import check_references
@@ -30,7 +30,7 @@ class LoadedRecipe:
 
     `presets` tells which preset a rule's mark belongs to; `source` is the file as it was written;
     `given` says where the caller has files that the recipe names; `written` are the recipes that it
-    was made of, itself first.
+    was made of, itself first, and `texts` their bytes by the names of `written`.
     """
 
     recipe: Recipe
@@ -43,6 +43,7 @@ class LoadedRecipe:
     used_presets: tuple[UsedPreset, ...] = ()
     given: Files = field(default_factory=dict)
     written: tuple[Document, ...] = ()
+    texts: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -126,14 +127,18 @@ def parse_recipe(
     folder: Path,
     overrides: Iterable[str] = (),
     files: Files = NO_FILES,
+    texts: Texts = NO_TEXTS,
 ) -> LoadedRecipe:
     """Check a recipe's bytes; `file` is the name in diagnostics, `folder` where its paths start.
+
+    `texts` holds, by name in the folder, recipes that it extends and that are not to be read from
+    the disk.
 
     Raises:
         RecipeError: everything that is wrong with it, with positions.
     """
     given = dict(files)
-    composition = compose(data, file, folder, overrides, given)
+    composition = compose(data, file, folder, overrides, given, texts)
     recipe, structure = validate(composition.document)
     problems = [*composition.problems, *structure, *check_references(composition.document)]
     if recipe and not problems and expand_presets(composition):
@@ -153,4 +158,5 @@ def parse_recipe(
         tuple(composition.used_presets),
         given,
         tuple(composition.written),
+        composition.read,
     )

@@ -99,7 +99,7 @@ def test_a_narrow_rule_selects_just_the_names(
     load: Load, names: list[str], expected: list[str]
 ) -> None:
     plan = make_plan(load(**ENCODER, initialization=RULES))
-    *inserted, counted = written(redraw(plan, names, DRAW))
+    *inserted, counted = written(redraw(plan, dict.fromkeys(names, DRAW)))
     assert inserted == [f"insert initialization 1 {selector}{DRAW}}}" for selector in expected]
     assert counted == f"set initialization 1 expect {24 - len(names)}"
 
@@ -107,7 +107,7 @@ def test_a_narrow_rule_selects_just_the_names(
 def test_a_rule_that_decides_nothing_else_is_given_other_arguments(load: Load) -> None:
     plan = make_plan(load(**ENCODER, initialization=RULES))
     names = [a.parameter.name for a in plan.assignments if a.method == "xavier_normal"]
-    assert written(redraw(plan, names, DRAW)) == [
+    assert written(redraw(plan, dict.fromkeys(names, DRAW))) == [
         f'set initialization 1 {{match: "encoder.**.weight", expect: 24, {DRAW}}}'
     ]
 
@@ -115,7 +115,7 @@ def test_a_rule_that_decides_nothing_else_is_given_other_arguments(load: Load) -
 def test_a_rule_of_a_preset_gives_way_to_one_before_the_preset(load: Load) -> None:
     rules = '- {match: "words.**", method: keep}\n- {preset: bert}'
     plan = make_plan(load(**ENCODER, initialization=rules))
-    changes = redraw(plan, ["answer.linear.weight"], DRAW)
+    changes = redraw(plan, {"answer.linear.weight": DRAW})
     assert written(changes) == [
         f'insert initialization 1 {{match: "answer.linear.weight", {DRAW}}}'
     ]
@@ -125,7 +125,7 @@ def test_a_preset_that_would_decide_nothing_is_deleted(load: Load) -> None:
     rules = '- {match: "words.**", method: keep}\n- {preset: bert}'
     plan = make_plan(load(**ENCODER, initialization=rules))
     names = [a.parameter.name for a in plan.assignments if a.rule.preset]
-    assert written(redraw(plan, names, DRAW))[0] == "delete initialization 1"
+    assert written(redraw(plan, dict.fromkeys(names, DRAW)))[0] == "delete initialization 1"
 
 
 def test_a_tied_name_stands_for_its_owner(load: Load) -> None:
@@ -140,7 +140,7 @@ def test_a_tied_name_stands_for_its_owner(load: Load) -> None:
         ties="others.tokens.weight: words.tokens.weight",
         initialization='- {match: "**", method: keep}',
     )
-    assert written(redraw(make_plan(loaded), ["others.tokens.weight"], DRAW)) == [
+    assert written(redraw(make_plan(loaded), {"others.tokens.weight": DRAW})) == [
         f'insert initialization 0 {{match: "words.tokens.weight", {DRAW}}}'
     ]
 
@@ -148,7 +148,7 @@ def test_a_tied_name_stands_for_its_owner(load: Load) -> None:
 def test_weights_from_a_file_are_not_redrawn() -> None:
     plan = make_plan(load_recipe("sentence_embedding"))
     loaded = next(a for a in plan.assignments if a.method == "pretrained")
-    assert redraw(plan, [loaded.parameter.name], DRAW) == ()
+    assert redraw(plan, {loaded.parameter.name: DRAW}) == ()
 
 
 def test_rules_of_an_extended_recipe_are_changed_in_its_file(tmp_path: Path, load: Load) -> None:
@@ -158,7 +158,7 @@ def test_rules_of_an_extended_recipe_are_changed_in_its_file(tmp_path: Path, loa
     top = tmp_path / "top.yaml"
     top.write_text("version: 1\nname: top\nextends: bases/base.yaml\n")
     loaded = load_recipe(top)
-    (change, _) = redraw(make_plan(loaded), ["encoder.blocks.0.ffn.up.weight"], DRAW)
+    (change, _) = redraw(make_plan(loaded), {"encoder.blocks.0.ffn.up.weight": DRAW})
     assert (change.file, change.path) == ("bases/base.yaml", ("initialization", 1))
     (change,) = set_value(loaded, ("modules", "encoder", "residual"), "rezero")
     assert (change.file, change.path) == ("bases/base.yaml", ("modules", "encoder", "residual"))
@@ -169,8 +169,8 @@ def test_what_the_command_line_set_is_left_alone(tmp_path: Path, load: Load) -> 
     file.write_bytes(load(**ENCODER, initialization=RULES).source)
     loaded = load_recipe(file, ["initialization.1.gain=0.25", "modules.encoder.depth=4"])
     plan = make_plan(loaded)
-    assert redraw(plan, ["encoder.blocks.0.ffn.up.weight"], DRAW) == ()
-    assert redraw(plan, ["answer.linear.weight"], DRAW) != ()
+    assert redraw(plan, {"encoder.blocks.0.ffn.up.weight": DRAW}) == ()
+    assert redraw(plan, {"answer.linear.weight": DRAW}) != ()
     assert set_value(loaded, ("modules", "encoder", "depth"), "3") == ()
     assert delete(loaded, ("initialization", 1, "gain")) == ()
     assert delete(loaded, ("initialization", 1, "expect")) != ()
@@ -184,7 +184,7 @@ def test_any_choice_of_parameters_is_redrawn_and_no_other(recipe: str) -> None:
     every = [assignment.parameter.name for assignment in plan.assignments]
     for count in (1, 2, 5, len(every) // 2, len(every)):
         names = set(random.sample(every, min(count, len(every))))
-        after = mended(loaded, redraw(plan, names, DRAW))
+        after = mended(loaded, redraw(plan, dict.fromkeys(names, DRAW)))
         for was, now in zip(plan.assignments, after.assignments, strict=True):
             if was.parameter.name in names:
                 assert now.distribution.moments(now.parameter.shape) == (0, 0.125)

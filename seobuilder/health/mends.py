@@ -1,0 +1,313 @@
+"""What of a recipe to change so that a finding goes: one function a code, one table at the end.
+
+Findings that one cause makes are given the same changes. Where a first remedy is in the recipe
+already and the finding is still there, the next one is given: first how weights are drawn, then
+what norms and skip paths there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import inf, sqrt
+
+from seobuilder.planning.blocks import blocks_of
+from seobuilder.planning.methods import NotApplicable, decide
+from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
+from seobuilder.planning.norm_remedies import norm_draws, norm_rule, normalize
+from seobuilder.planning.remedies import delete, redraw, set_value
+from seobuilder.planning.sound import excess, is_zero, sound_draw
+from seobuilder.recipe.change import Change
+from seobuilder.recipe.load import LoadedRecipe
+from seobuilder.recipe.spec.initialization import PresetRule
+from seobuilder.report.model import Finding
+from seobuilder.report.probes import Probes
+
+Changes = tuple[Change, ...]
+
+CLOSE, LOOSE = (0.97, 1.03), (0.05, 2.0)
+"""Between which times of a sound std a weight passes: where every layer multiplies what the ones
+before it gave, and where a norm or a skip path stands between."""
+
+MATRICES = ("weight", "residual_out", "gate", "recurrent_input", "recurrent_hidden")
+
+SMALL_HEAD, ZERO_HEAD = "method: normal, std: 0.02", "method: zeros"
+
+
+@dataclass
+class Mender:
+    """A recipe, what was planned and measured, and what its findings say."""
+
+    loaded: LoadedRecipe
+    plan: Plan
+    findings: Sequence[Finding]
+    probes: Probes | None = None
+    _by_module: dict[str, Changes] = field(default_factory=dict)
+
+    @cached_property
+    def modules(self) -> dict[str, Node]:
+        """The modules and outputs that own parameters, in the order of their evaluation."""
+        return {node.name: node for node in self.plan.root.children}
+
+    def mended(self) -> list[Finding]:
+        """The findings with the changes that mend them, where there are any."""
+        return [
+            finding
+            if finding.changes or finding.code not in MENDS
+            else finding.model_copy(update={"changes": MENDS[finding.code](self, finding)})
+            for finding in self.findings
+        ]
+
+    @cached_property
+    def _plain(self) -> set[str]:
+        """The modules whose branches are added to what came in as they are."""
+        specs = self.loaded.recipe.modules.items()
+        return {name for name, spec in specs if getattr(spec, "residual", None) == "plain"}
+
+    def drawn_in(self, module: str, roles: Iterable[str] = MATRICES) -> Iterator[Assignment]:
+        """How the parameters of these roles in a module are drawn."""
+        for assignment in self.plan.assignments:
+            parameter = assignment.parameter
+            if parameter.name.startswith(f"{module}.") and parameter.role in roles:
+                yield assignment
+
+    def module(self, name: str) -> Changes:
+        """The next remedy for the signal of a module, or its gradient, the same for all."""
+        if name not in self._by_module:
+            node = self.modules.get(name)
+            self._by_module[name] = () if node is None else self._module(node)
+        return self._by_module[name]
+
+    def _module(self, node: Node) -> Changes:
+        blocks = blocks_of(node)[1]
+        if not blocks:
+            return self.redrawn(self.strays(node.name, LOOSE), LOOSE)
+        first = blocks[0]
+        normed = any("norm" in child.name.split("_") for child in first.children)
+        is_transformer = first.kind == "transformer_block"
+        is_plain = is_transformer and node.name in self._plain
+        multiplies = not normed and first.kind not in ("transformer_block", "recurrent_layer")
+        band = CLOSE if multiplies else LOOSE
+        if strays := self.strays(node.name, band, adds=is_plain and not normed):
+            return self.redrawn(strays, band)
+        if is_transformer and first.settings["skip_scale"] == 0:
+            return set_value(self.loaded, ("modules", node.name, "residual"), "plain")
+        if not normed:
+            return normalize(self.loaded, self.plan, node)
+        return self._norms_first(node) if is_transformer else ()
+
+    def strays(
+        self, module: str, band: tuple[float, float], *, adds: bool = False
+    ) -> list[Assignment]:
+        """The parameters of a module that are drawn outside of a band around a sound std.
+
+        `adds` says that branches are added to a skip path without a norm, so that their ends must
+        be smaller with the depth; elsewhere that is a choice, and so are branches of zeros.
+        """
+        found = []
+        for assignment in self.drawn_in(module):
+            size, (low, high) = excess(assignment), band
+            if assignment.parameter.role == "residual_out":
+                low = 0.0
+                high = 1.5 if adds else high * sqrt(2 * assignment.parameter.variables["depth"])
+            if size is not None and not low <= size <= high:
+                found.append(assignment)
+        biases = self.drawn_in(module, ("bias",)) if found else ()
+        return [*found, *(each for each in biases if excess(each) == inf)]
+
+    def _norms_first(self, node: Node) -> Changes:
+        """`placement: pre` for a transformer that has its norms after the sums."""
+        prefix, blocks = blocks_of(node)
+        index = norm_rule(self.loaded, f"{prefix}.{blocks[0].name}")
+        if index is None:
+            return ()
+        placement = getattr(self.loaded.recipe.normalization[index], "placement", "pre")
+        if placement not in ("post", "deepnorm"):
+            return ()
+        method = self.loaded.recipe.normalization[index].method
+        drawn = norm_draws(self.loaded, f"{node.name}.final_norm", method)
+        changes = set_value(self.loaded, ("normalization", index, "placement"), "pre")
+        return (*changes, *drawn) if changes and drawn is not None else ()
+
+    def redrawn(
+        self, assignments: Iterable[Assignment], band: tuple[float, float] = LOOSE
+    ) -> Changes:
+        """The smallest edits after which these are drawn soundly, or within a band of that."""
+        wanted = {each.parameter.name: each for each in assignments}
+        if undone := self._undone(wanted, band):
+            return undone
+        return redraw(self.plan, {name: sound_draw(each) for name, each in wanted.items()})
+
+    def _undone(self, wanted: Mapping[str, Assignment], band: tuple[float, float]) -> Changes:
+        """Deletes the rules that draw these and no others, where the next ones draw them well.
+
+        So it is with a rule that was put above the one for all layers, for one of them.
+        """
+        rules: dict[RuleReference, None] = {each.rule: None for each in wanted.values()}
+        changes: list[Change] = []
+        for rule in rules:
+            decided = [a for a in self.plan.assignments if a.rule == rule]
+            if rule.preset or rule.place is None:
+                return ()
+            for assignment in decided:
+                next_one = self._by_next_rule(assignment)
+                size = None if next_one is None else excess(next_one)
+                if assignment.parameter.name not in wanted or size is None:
+                    return ()
+                if not band[0] <= size <= band[1]:
+                    return ()
+            changes += delete(self.loaded, ("initialization", rule.index))
+        return tuple(changes)
+
+    def _by_next_rule(self, assignment: Assignment) -> Assignment | None:
+        """How a parameter would be drawn without the rule that decides it."""
+        if not assignment.losing:
+            return None
+        reference = assignment.losing[0]
+        rule = self.loaded.recipe.initialization[reference.index]
+        if getattr(rule, "expect", None) is not None or getattr(rule, "method", "") == "autoinit":
+            return None
+        try:
+            decision = decide(rule, assignment.parameter)
+        except NotApplicable:
+            return None
+        assert not isinstance(rule, PresetRule), "presets are expanded before the plan"
+        return Assignment(assignment.parameter, rule.method, decision.distribution, reference)
+
+    def upstream(self, name: str) -> list[str]:
+        """The modules that a step reads, itself among them, first the ones before it."""
+        sources = {step: (owner, given) for step, owner, given, _ in self._steps}
+        wanted, found = [name], []
+        while wanted:
+            step = wanted.pop()
+            if step in sources and step not in found:
+                found.append(step)
+                wanted += [sources[step][0], *sources[step][1]]
+        return [step for step, *_ in self._steps if step in found]
+
+    @property
+    def _steps(self) -> tuple[tuple[str, str, tuple[str, ...], str | None], ...]:
+        steps: tuple[tuple[str, str, tuple[str, ...], str | None], ...]
+        steps = self.plan.root.settings["steps"]
+        return steps
+
+    def ails(self, module: str) -> bool:
+        """Whether the signal or the gradient of a module is found to vanish or explode."""
+        return any(
+            finding.code in ("H020", "H021") and _module_of(finding) == module
+            for finding in self.findings
+        )
+
+
+def _signal(mender: Mender, finding: Finding) -> Changes:
+    """H020, H021: the stack that multiplies, or what comes before it and overflows."""
+    module = _module_of(finding)
+    if finding.measured is not None:
+        return mender.module(module)
+    too_large = [
+        assignment
+        for name in mender.upstream(module)
+        for assignment in mender.strays(name, (0.0, LOOSE[1]))
+    ]
+    return mender.redrawn(too_large) if too_large else mender.module(module)
+
+
+def _drawn(mender: Mender, finding: Finding) -> Changes:
+    """H001 to H003, H009 and H026: parameters of one rule, with the module if that ails too."""
+    if mender.ails(_module_of(finding)):
+        return mender.module(_module_of(finding))
+    by_name = {a.parameter.name: a for a in mender.plan.assignments}
+    rule = by_name[finding.place].rule
+    places = [f.place for f in mender.findings if MENDS.get(f.code) is _drawn]
+    alike = [by_name[place] for place in dict.fromkeys(places) if by_name[place].rule == rule]
+    return mender.redrawn(alike)
+
+
+def _head(mender: Mender, finding: Finding) -> Changes:
+    """H010: what grows the signal before the head, else the head."""
+    if finding.measured is None or finding.expected is None:
+        return _signal(mender, finding)
+    for module in mender.upstream(finding.place):
+        if mender.ails(module):
+            return mender.module(module)
+    records = mender.probes.signals if mender.probes else ()
+    answer = next((r.variance for r in records if r.name == finding.place), None)
+    if answer is not None and answer < 0.2 * (finding.measured - finding.expected):
+        return ()  # the labels are far from zero, not the answers
+    heads = [a for a in mender.drawn_in(finding.place, ("head",)) if not is_zero(a)]
+    sizes = [size for head in heads if (size := excess(head)) is not None]
+    if not sizes:
+        return ()
+    draw = SMALL_HEAD if max(sizes) > CLOSE[1] else ZERO_HEAD
+    return redraw(mender.plan, {head.parameter.name: draw for head in heads})
+
+
+def _dead(mender: Mender, finding: Finding) -> Changes:
+    """H022: biases that are no zeros, then weights, then the activation."""
+    module = _module_of(finding)
+    biases = [each for each in mender.drawn_in(module, ("bias",)) if excess(each) == inf]
+    if biases:
+        return mender.redrawn(biases)
+    if strays := mender.strays(module, LOOSE):
+        return mender.redrawn(strays)
+    return set_value(mender.loaded, ("modules", module, "activation"), "leaky_relu")
+
+
+def _saturated(mender: Mender, finding: Finding) -> Changes:
+    """H023: queries and keys, with what else is too large, then a norm of them."""
+    module = _module_of(finding)
+    if mender.ails(module) or mender.strays(module, LOOSE):
+        return mender.module(module)
+    norm, layer = "rms_norm", f"{finding.place}.query_norm"
+    drawn = norm_draws(mender.loaded, layer, norm)
+    spec = mender.loaded.recipe.modules[module]
+    if drawn is None or getattr(spec, "qk_norm", norm) != "none":
+        return ()
+    changes = set_value(mender.loaded, ("modules", module, "qk_norm"), norm)
+    return (*changes, *drawn) if changes else ()
+
+
+def _alike(mender: Mender, finding: Finding) -> Changes:
+    """H024: the next remedy of the stack."""
+    return mender.module(_module_of(finding))
+
+
+def _silent(mender: Mender, finding: Finding) -> Changes:
+    """H025: layers of zeros in a row, or before units that can't wake; else dead units."""
+    module = _module_of(finding)
+    around = [
+        name
+        for name in mender.modules
+        if module in mender.upstream(name) or name in mender.upstream(module)
+    ]
+    zeros = [a for name in around for a in mender.drawn_in(name) if is_zero(a)]
+    inner = {a.rule for a in zeros if a.parameter.role != "residual_out"}
+    if zeros:  # ends of branches may be zero, unless the rule is one that draws others so as well
+        return mender.redrawn(a for a in zeros if a.rule in inner or not inner)
+    dead = [f for f in mender.findings if f.code == "H022" and _module_of(f) in around]
+    if dead:
+        return _dead(mender, dead[0])
+    return next((mender.module(name) for name in around if mender.ails(name)), ())
+
+
+def _module_of(finding: Finding) -> str:
+    return finding.place.partition(".")[0]
+
+
+MENDS: dict[str, Callable[[Mender, Finding], Changes]] = {
+    "H001": _drawn,
+    "H002": _drawn,
+    "H003": _drawn,
+    "H009": _drawn,
+    "H010": _head,
+    "H020": _signal,
+    "H021": _signal,
+    "H022": _dead,
+    "H023": _saturated,
+    "H024": _alike,
+    "H025": _silent,
+    "H026": _drawn,
+}
+"""Codes that an edit of the recipe mends. The others say that a tensor is not what its rule drew,
+or, as H027, what a person has to look for."""
