@@ -22,6 +22,7 @@ from seobuilder.recipe.diagnostics import Format, printable
 from seobuilder.recipe.files import Files
 from seobuilder.recipe.load import LoadedRecipe, find_recipe
 from seobuilder.recipe.shipped import shipped_folder
+from seobuilder.report.grouping import grouped
 from seobuilder.report.text import plural
 
 if TYPE_CHECKING:
@@ -86,10 +87,10 @@ def _refuse(recipe: str) -> None:
 def _show(fixed: Fixed, loaded: LoadedRecipe, *, written: bool) -> None:
     """The diff on standard output, what it is for and what is left on standard error."""
     click.echo(fixed.diff, nl=False)
-    for finding in fixed.mended:
-        click.echo(f"mends {_line(finding)}", err=True)
-    for finding in fixed.left:
-        click.echo(f"left  {_line(finding)}", err=True)
+    for label, findings in (("mends", fixed.mended), ("left ", fixed.left)):
+        for index, *alike in grouped(findings):
+            more = f" (and {len(alike)} more)" if alike else ""
+            click.echo(f"{label} {_line(findings[index])}{more}", err=True)
     name = PurePath(loaded.file).name
     errors = sum(finding.severity == "error" for finding in fixed.left)
     state = "healthy" if fixed.is_healthy else f"unhealthy, {plural(errors, 'error')} left for you"
