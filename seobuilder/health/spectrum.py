@@ -93,10 +93,11 @@ def spectrum(
     measured: Statistics,
     edges: Edges | None = None,
     error: float = LANCZOS_ERROR,
+    exact: int = EXACT,
 ) -> Spectrum | None:
     """Singular values of matrices [number, rows, columns], those of all matrices together.
 
-    Up to `EXACT` multiplications, number x rows x columns x min(rows, columns), all are found, as
+    Up to `exact` multiplications, number x rows x columns x min(rows, columns), all are found, as
     roots of the eigenvalues of the smaller Gram matrix in float64: to 1e-8 of the largest one, and
     the largest to about 1e-15. Beyond, only the largest is, by the Lanczos method of ARPACK. It
     reads the matrix once for each product in float32, 6 to 20 times for `LANCZOS_ERROR`. The
@@ -107,6 +108,7 @@ def spectrum(
         measured: the statistics of their elements.
         edges: see `declared_edges`.
         error: relative error of the largest that is good enough where only that is found.
+        exact: multiplications up to which all are.
 
     Returns:
         None if there is no element, or one is not finite.
@@ -117,10 +119,10 @@ def spectrum(
     assert measured.min is not None and measured.max is not None
     scale = max(-measured.min, measured.max)
     short = min(rows, columns)
-    exact = scale == 0 or number * rows * columns * short <= EXACT
+    is_exact = scale == 0 or number * rows * columns * short <= exact
     if scale == 0:
         values = np.zeros(number * short)
-    elif exact:
+    elif is_exact:
         values = _all_values(matrices, scale)
     else:
         values = np.array([max(_largest(matrix, scale, error) for matrix in matrices)])
@@ -128,10 +130,10 @@ def spectrum(
         rows=rows,
         columns=columns,
         largest=float(values[0]),
-        smallest=float(values[-1]) if exact else None,
-        method="exact" if exact else "lanczos",
-        error=1e-14 if exact else error,
-        values=tuple(map(float, _quantiles(values))) if exact else (),
+        smallest=float(values[-1]) if is_exact else None,
+        method="exact" if is_exact else "lanczos",
+        error=1e-14 if is_exact else error,
+        values=tuple(map(float, _quantiles(values))) if is_exact else (),
         edges=edges,
     )
 

@@ -66,14 +66,18 @@ def tensors_of(model: nn.Module) -> Iterator[Found]:
 
 
 @torch.no_grad()
-def survey(name: str, tensors: Iterable[Found], probes: Probes | None = None) -> Report:
+def survey(
+    name: str, tensors: Iterable[Found], probes: Probes | None = None, *, shapes: bool = True
+) -> Report:
     """Measure tensors without a declaration, and report.
+
+    Histograms and singular values, which take most of the time, are left out unless `shapes`.
 
     NaN and infinities are errors. Weights that are constant, or equal to others, are warnings, for
     they may be meant.
     """
     found = {tensor.name: tensor for tensor in tensors}
-    subjects = [_subject(tensor) for tensor in found.values()]
+    subjects = [_subject(tensor, shapes) for tensor in found.values()]
     learned = [subject for subject in subjects if subject.record.role != BUFFER]
     findings = [
         *(finding for subject in subjects for finding in check_finite(subject.record)),
@@ -101,10 +105,10 @@ def _real(tensor: Found) -> Tensor:
     return values if values.is_floating_point() else values.to(torch.float64)
 
 
-def _subject(tensor: Found) -> Subject:
+def _subject(tensor: Found, shapes: bool) -> Subject:
     values, shape = _real(tensor), tuple(tensor.read().shape)
     measured = measure(values)
-    is_matrix = len(shape) >= 2 and values.numel() > 0
+    is_matrix = shapes and len(shape) >= 2 and values.numel() > 0
     parameter = tensor.parameter
     fans = None if parameter is None else parameter.fans
     record = ParameterRecord(
@@ -120,7 +124,7 @@ def _subject(tensor: Found) -> Subject:
         declared_mean=None,
         declared_std=None,
         measured=measured,
-        histogram=histogram(values, measured, None, shape),
+        histogram=histogram(values, measured, None, shape) if shapes else None,
         spectrum=spectrum(as_matrices(values, parameter), measured) if is_matrix else None,
         fan_in=None if fans is None else fans.fan_in,
         fan_out=None if fans is None else fans.fan_out,

@@ -133,8 +133,8 @@ def _obstacle(parameter: Parameter, module: nn.Module, tensor: str) -> str:
 
 def _reference(rule: InitializationRule) -> RuleReference:
     """How the rule reads; no text holds it."""
-    given = rule.model_dump(exclude={"match"}, exclude_unset=True)
-    words = {key: getattr(value, "text", value) for key, value in given.items()}
+    keys = [key for key in type(rule).model_fields if key in rule.model_fields_set - {"match"}]
+    words = {key: getattr(value := getattr(rule, key), "text", value) for key in keys}
     return RuleReference(0, flow(words), Mark(rule.method, 1, 1))
 
 

@@ -1,0 +1,1 @@
+"""What the service's names do; `seobuilder.service`'s modules offer them."""
