@@ -93,7 +93,7 @@ def spectrum(
     measured: Statistics,
     edges: Edges | None = None,
     error: float = LANCZOS_ERROR,
-    exact: int = EXACT,
+    exact: int | None = None,
 ) -> Spectrum | None:
     """Singular values of matrices [number, rows, columns], those of all matrices together.
 
@@ -108,7 +108,7 @@ def spectrum(
         measured: the statistics of their elements.
         edges: see `declared_edges`.
         error: relative error of the largest that is good enough where only that is found.
-        exact: multiplications up to which all are.
+        exact: multiplications up to which all are, `EXACT` unless given.
 
     Returns:
         None if there is no element, or one is not finite.
@@ -119,7 +119,8 @@ def spectrum(
     assert measured.min is not None and measured.max is not None
     scale = max(-measured.min, measured.max)
     short = min(rows, columns)
-    is_exact = scale == 0 or number * rows * columns * short <= exact
+    limit = EXACT if exact is None else exact
+    is_exact = scale == 0 or number * rows * columns * short <= limit
     if scale == 0:
         values = np.zeros(number * short)
     elif is_exact:
