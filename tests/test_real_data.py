@@ -8,9 +8,12 @@ import shutil
 from math import log
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from seobuilder.recipe.load import load_recipe
+from seobuilder.recipe.shipped import recipe_path
 from seobuilder.stages import Building
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -101,6 +104,30 @@ def test_clinc150(tmp_path: Path) -> None:
     assert building.examples is not None
     assert (len(building.examples.train), len(building.examples.test)) == (13_500, 1_500)
     check(building, labels=150)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_search_console_export_as_it_comes(tmp_path: Path, suffix: str) -> None:
+    export = real("gsc_export/Queries_first100.csv")
+    if suffix == ".csv":
+        shutil.copyfile(export, tmp_path / "export.csv")
+    else:
+        with export.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        if suffix == ".jsonl":
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            (tmp_path / "export.jsonl").write_text(text, encoding="utf-8")
+        else:
+            pq.write_table(pa.Table.from_pylist(rows), tmp_path / "export.parquet")
+    recipe = recipe_path("click_through").read_text(encoding="utf-8")
+    recipe = recipe.replace("data/click_through.csv", f"export{suffix}")
+    (tmp_path / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    examples = Building(load_recipe(tmp_path / "recipe.yaml")).examples
+    assert examples is not None
+    assert (len(examples.train), len(examples.test)) == (80, 20)
+    assert list(examples.texts["query"])[:2] == ["scanner", "qr code scanner"]
+    assert examples.numbers["result"][0].tolist() == [1095056, 5.34]
+    assert examples.targets["rate"][0].item() == pytest.approx(0.0417)
 
 
 def check(building: Building, labels: int) -> None:

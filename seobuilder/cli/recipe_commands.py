@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,23 +28,45 @@ from seobuilder.recipe.scalars import resolve as resolve_scalar
 from seobuilder.recipe.shipped import recipe_names, schema_path
 from seobuilder.report.text import plural
 
+if TYPE_CHECKING:
+    from seobuilder.data.check import DataCheck
+
 
 @click.command()
 @recipe_argument
 @set_option
 @file_option
 @scan_option
-def check(recipe: str, overrides: tuple[str, ...], files: Files, output_format: Format) -> None:
+@click.option("--data", "with_data", is_flag=True, help="Read and check the data as well.")
+def check(
+    recipe: str,
+    overrides: tuple[str, ...],
+    files: Files,
+    output_format: Format,
+    with_data: bool,
+) -> None:
     """Say everything that is wrong with a recipe."""
     with shown_as(output_format):
         loaded = read_recipe(recipe, overrides, files)
         plan = make_plan(loaded)
-    if output_format in ("json", "sarif") or plan.warnings:
-        click.echo(render(plan.warnings, loaded.sources, output_format))
+        data = _check_data(loaded) if with_data else None
+    warnings = [*plan.warnings, *(data.warnings if data else ())]
+    if output_format in ("json", "sarif") or warnings:
+        click.echo(render(warnings, loaded.sources, output_format))
     if output_format in ("full", "concise"):
         decided = f"{len(plan.assignments)} parameters, each decided by one rule"
-        found = plural(len(plan.warnings), "warning") if plan.warnings else "no problems"
+        found = plural(len(warnings), "warning") if warnings else "no problems"
         click.echo(f"{loaded.file}: {found}; {decided}")
+    if data and output_format in ("full", "concise"):
+        held_out = f", {data.test:,} held out" if data.test else ""
+        click.echo(f"data: {plural(data.train, 'row')} to train on{held_out}")
+
+
+def _check_data(loaded: LoadedRecipe) -> DataCheck:
+    # What reads data takes a moment to import, and a plain check does without.
+    from seobuilder.data.check import check_data
+
+    return check_data(loaded)
 
 
 @click.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,10 @@ def train_tokenizer(texts: Iterable[str], spec: TokensInput, path: str = "") -> 
     rare words with subword units", arXiv:1508.07909; bytes as in Radford et al. 2019.
 
     Raises:
-        DataError: `vocab_size` has no room for all bytes.
+        DataError: `vocab_size` has no room for all bytes, or another id than 0 is to pad.
     """
-    if spec.vocab_size < SMALLEST_VOCABULARY:
-        message = f"a trained tokenizer needs at least {SMALLEST_VOCABULARY} entries: "
-        message += f"256 bytes and {PADDING}; found {spec.vocab_size}"
-        raise DataError([Diagnostic("D303", message, path=path and f"{path}.vocab_size")])
+    if problems := list(_training_problems(spec, path)):
+        raise DataError(problems)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence(list(_text_forms(spec)))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -62,6 +60,17 @@ def train_tokenizer(texts: Iterable[str], spec: TokensInput, path: str = "") -> 
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.enable_padding(pad_id=0, pad_token=PADDING)
     return _ready(tokenizer)
+
+
+def _training_problems(spec: TokensInput, path: str) -> Iterator[Diagnostic]:
+    """Why no tokenizer can be trained for an input; `path` names it."""
+    if spec.vocab_size < SMALLEST_VOCABULARY:
+        message = f"a trained tokenizer needs at least {SMALLEST_VOCABULARY} entries: "
+        message += f"256 bytes and {PADDING}; found {spec.vocab_size}"
+        yield Diagnostic("D303", message, path=path and f"{path}.vocab_size")
+    if spec.padding_id != 0:
+        message = f"a trained tokenizer pads with 0, found {spec.padding_id}"
+        yield Diagnostic("D304", message, path=path and f"{path}.padding_id")
 
 
 def _text_forms(spec: TokensInput) -> Iterator[Any]:
@@ -162,6 +171,23 @@ def prepare_tokenizers(
     return {name: ready[file] for name, file in groups.items() if file in ready}
 
 
+def tokenizer_problems(recipe: Recipe, folder: Path, given: Files) -> Iterator[Diagnostic]:
+    """Files of tokenizers that can't be used, and inputs that none can be trained for.
+
+    Raises:
+        EnvironmentProblem: a file is there but can't be read.
+    """
+    for name, spec in recipe.token_inputs.items():
+        path = f"inputs.{name}"
+        if spec.tokenizer is None:
+            yield from _training_problems(spec, path)
+            continue
+        try:
+            _load_named(spec.tokenizer, spec, folder, given, f"{path}.tokenizer")
+        except DataError as error:
+            yield from error.diagnostics
+
+
 def _prepare(
     inputs: Mapping[str, Any],
     folder: Path,
@@ -172,28 +198,18 @@ def _prepare(
 ) -> Tokenizer:
     spec: TokensInput = inputs[name]
     if spec.tokenizer is not None:
-        place = f"inputs.{name}.tokenizer"
-        is_given = spec.tokenizer in given
-        path = (
-            given[spec.tokenizer]
-            if is_given
-            else inside_or_diagnostic(folder, spec.tokenizer, place)
-        )
-        return load_tokenizer(Path(path), spec.vocab_size)
+        return _load_named(spec.tokenizer, spec, folder, given, f"inputs.{name}.tokenizer")
     assert examples is not None, "there is nothing to train on"
-    problems = [
-        Diagnostic(
-            "D304",
-            f"a trained tokenizer pads with 0, found {inputs[member].padding_id}",
-            path=f"inputs.{member}.padding_id",
-        )
-        for member in members
-        if inputs[member].padding_id != 0
-    ]
-    if problems:
-        raise DataError(problems)
+    problems = (_training_problems(inputs[member], f"inputs.{member}") for member in members)
+    if found := list(chain.from_iterable(problems)):
+        raise DataError(found)
     texts = (examples.texts[member][row] for member in members for row in examples.train.tolist())
     return train_tokenizer(texts, spec, f"inputs.{name}")
+
+
+def _load_named(file: str, spec: TokensInput, folder: Path, given: Files, place: str) -> Tokenizer:
+    path = given[file] if file in given else inside_or_diagnostic(folder, file, place)
+    return load_tokenizer(Path(path), spec.vocab_size)
 
 
 def _ready(tokenizer: Tokenizer) -> Tokenizer:

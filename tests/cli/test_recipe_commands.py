@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,41 @@ def test_new_where_it_cannot_write(seobuild, folder: Path) -> None:
     ended = seobuild("new", "mine")
     assert (ended.code, ended.out) == (3, "")
     assert ended.err.startswith("seobuild: can't write data")
+
+
+@pytest.fixture
+def with_rows(folder: Path) -> Path:
+    data = "data: {files: rows.csv, split: {test: 0.2}, columns: {page: n_<1-4>, intent: intent}}\n"
+    (folder / "rows.yaml").write_text((folder / "small.yaml").read_text() + data)
+    header = "n_1,n_2,n_3,n_4,intent\n"
+    (folder / "rows.csv").write_text(header + "1,2,3,4,a\n5,6,7,8,b\n" * 5)
+    return folder / "rows.csv"
+
+
+def test_check_looks_at_data_when_asked(seobuild, with_rows: Path) -> None:
+    checked = "rows.yaml: no problems; 4 parameters, each decided by one rule\n"
+    ended = seobuild("check", "rows.yaml", "--data")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(
+        "rows.yaml:8:55 warning D212 outputs.intent.labels: no training row has the label `c`\n"
+    )
+    assert ended.out.endswith("\ndata: 8 rows to train on, 2 held out\n")
+    with_rows.write_text("n_1,n_2,n_3,n_4,intent\n1,2,three,4,a\n5,6,7,8,b\n")
+    ended = seobuild("check", "rows.yaml", "--data")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines()[1:3] == ["    2 | 1,2,three,4,a", "      |     ^^^^^"]
+    assert seobuild("check", "rows.yaml").out == checked
+    ended = seobuild("check", "small.yaml", "--data")
+    assert (ended.code, ended.err.splitlines()[0]) == (1, "D100 data: the recipe names no data")
+
+
+def test_checking_data_needs_no_torch(folder: Path, with_rows: Path) -> None:
+    code = (
+        "import sys\nfrom seobuilder.cli.main import main\n"
+        "try:\n    main(['check', 'rows.yaml', *sys.argv[1:]])\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'datasets', 'pyarrow', 'numpy'} & set(sys.modules)))"
+    )
+    for arguments, loaded in (((), "[]"), (("--data",), "['numpy', 'pyarrow']")):
+        command = [sys.executable, "-c", code, *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert ended.stdout.splitlines()[-1] == loaded

@@ -127,6 +127,12 @@ DATA: dict[str, Code] = {
         "fewer than two groups.",
         "Add rows, name the two files under `split`, or delete `split`.",
     ),
+    "D212": Code(
+        "label without rows",
+        "No training row has the label, so that the model can't learn it. Told by "
+        "`seobuild check --data` only.",
+        "Add rows that have it, or delete it from `labels` if it was never meant to be there.",
+    ),
     "D301": Code(
         "not a tokenizer",
         "The file is not a `tokenizer.json` of the Hugging Face tokenizers library, or of a "
