@@ -130,7 +130,9 @@ def _positions(module: layers.PositionEmbedding, scope: Scope) -> Iterator[Param
 
 def _convolution(module: Any, scope: Scope) -> Iterator[Parameter]:
     sizes, groups = (module.in_channels, module.out_channels), module.groups
-    node = primitives.convolution(scope, *sizes, module.kernel_size, groups=groups)
+    node = primitives.convolution(
+        scope, *sizes, module.kernel_size, groups=groups, stride=module.stride
+    )
     yield from node.parameters
 
 

@@ -138,7 +138,8 @@ def _explanation(assignment: Assignment) -> str:
     ]
     if parameter.fans is not None:
         fans = parameter.fans
-        rows.append(("fans", f"in {fans.fan_in:.9g}, out {fans.fan_out}, average {fans.fan_avg:g}"))
+        sizes = f"in {fans.fan_in:.9g}, out {fans.fan_out:.9g}, average {fans.fan_avg:g}"
+        rows.append(("fans", sizes))
     if assignment.gain is not None:
         whose = f" ({MEANING[assignment.convention]})" if assignment.convention else ""
         rows.append(("gain", number(assignment.gain) + whose))

@@ -58,13 +58,14 @@ def truncated_normal(d: TruncatedNormal, uniforms: Uniforms, out: Tensor) -> Non
     if d.cut_low == -d.cut_high:
         uniforms.read_(out).mul_(erf(d.cut_high / sqrt(2)))
         out.erfinv_().mul_(sqrt(2) * d.parent_std)
+        if d.mean:
+            out.add_(d.mean)
     else:
         for part in torch.split(out, WIDE_BLOCK):
             wide = part if part.dtype == torch.float64 else torch.empty_like(part).double()
             standard = _between(d.cut_low, d.cut_high, uniforms.read_(wide))
-            part.copy_(standard.mul_(d.parent_std))
-    if d.parent_mean:
-        out.add_(d.parent_mean)
+            # Both may be many times the result, between cuts far out.
+            part.copy_(standard.mul_(d.parent_std).add_(d.parent_mean))
     out.clamp_(d.low, d.high)
 
 

@@ -8,7 +8,7 @@ so that a model has the same weights on every device.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -22,11 +22,11 @@ from seobuilder.init.streams import Stream
 from seobuilder.init.threads import Job, in_turn, one_thread, run
 from seobuilder.norm.reparametrization import (
     attach,
-    divides_by_zero,
     locate,
     plain_name,
     settle,
     start_size,
+    unusable_norm,
 )
 from seobuilder.planning.distributions import Keep, Pretrained
 from seobuilder.planning.model import Assignment, Plan, Reparametrization
@@ -172,8 +172,9 @@ def _reparametrize(
     parameter = assignment.parameter
     module, tensor_name = locate(model, plain_name(parameter.stored[0]))
     weight = module.get_parameter(tensor_name)
-    if divides_by_zero(weight, chosen.method, parameter.padding_row):
-        raise RecipeError([_zero_norm(assignment, chosen)])
+    unusable = unusable_norm(weight.detach(), chosen.method, parameter.padding_row)
+    if unusable is not None:
+        raise RecipeError([_unusable(assignment, chosen, unusable)])
     attach(module, tensor_name, chosen.method, chosen.settings)
     if chosen.method == "spectral_norm":
         empty = torch.empty(start_size(module, tensor_name), dtype=torch.float64)
@@ -182,8 +183,12 @@ def _reparametrize(
             settle(module, tensor_name, standard_normal_(empty, stream, in_turn))
 
 
-def _zero_norm(assignment: Assignment, chosen: Reparametrization) -> Diagnostic:
-    if chosen.method == "spectral_norm":
+def _unusable(
+    assignment: Assignment, chosen: Reparametrization, norm: Literal["zero", "infinite"]
+) -> Diagnostic:
+    if norm == "infinite":
+        what = "infinite, or so large that their norm is"
+    elif chosen.method == "spectral_norm":
         what = "all zero"
     elif assignment.parameter.is_transposed:
         what = "zero for at least one input"

@@ -34,8 +34,9 @@ PIECE = 1 << 17
 
 
 def identity(d: Identity, weight: Tensor, stream: Stream, spread: Spread) -> None:
-    """`gain` on the main diagonal of the weight read as a matrix."""
-    weight.zero_().view(matrix_shape(tuple(weight.shape))).fill_diagonal_(d.gain)
+    """`gain` on the main diagonal of each block of the weight read as a matrix."""
+    for block in weight.zero_().view(matrix_shape(tuple(weight.shape))).chunk(d.blocks):
+        block.fill_diagonal_(d.gain)
 
 
 def dirac(d: Dirac, weight: Tensor, stream: Stream, spread: Spread) -> None:

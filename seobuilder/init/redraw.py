@@ -22,12 +22,12 @@ from seobuilder.norm.reparametrization import (
     Method,
     assign,
     attached_method,
-    divides_by_zero,
     effective,
     settle,
     start_size,
+    unusable_norm,
 )
-from seobuilder.planning.methods import NotApplicable, decide
+from seobuilder.planning.methods import LARGEST, NotApplicable, decide
 from seobuilder.planning.model import Assignment, Parameter, Reparametrization, RuleReference
 from seobuilder.recipe.diagnostics import Mark
 from seobuilder.recipe.dump import flow
@@ -67,7 +67,7 @@ def redraw(model: nn.Module, choose: Choose, seed: int) -> tuple[tuple[Assignmen
             direct += _jobs(assignment, memory, seed)
     run(job for assignment, drawn in behind for job in _jobs(assignment, drawn, seed))
     for assignment, drawn in behind:
-        _refuse_zero(assignment, drawn)
+        _refuse_unusable(assignment, drawn)
     run(direct)
     for assignment, drawn in behind:
         module, tensor = description.tensors[assignment.parameter.name]
@@ -96,7 +96,7 @@ def _decide(description: Description, choose: Choose) -> tuple[Assignment, ...]:
             continue
         rule = choose(parameter)
         try:
-            decision = decide(rule, parameter)
+            decision = decide(rule, parameter, _dtype(module, tensor))
         except NotApplicable as error:
             problems.append(str(error))
             continue
@@ -115,6 +115,12 @@ def _decide(description: Description, choose: Choose) -> tuple[Assignment, ...]:
     if problems:
         raise InvalidArgument("; ".join(dict.fromkeys(problems)))
     return tuple(assignments)
+
+
+def _dtype(module: nn.Module, tensor: str) -> str:
+    """The weight's dtype, if it is one that recipes have too."""
+    name = str(effective(module, tensor).dtype).removeprefix("torch.")
+    return name if name in LARGEST else "float32"
 
 
 def _obstacle(parameter: Parameter, module: nn.Module, tensor: str) -> str:
@@ -157,10 +163,11 @@ def _jobs(assignment: Assignment, out: Tensor, seed: int) -> list[Job]:
     return fill_jobs(out, assignment.distribution, name=name, seed=seed, padding_row=padding)
 
 
-def _refuse_zero(assignment: Assignment, drawn: Tensor) -> None:
+def _refuse_unusable(assignment: Assignment, drawn: Tensor) -> None:
     parameter, attached = assignment.parameter, assignment.reparametrization
-    if attached and divides_by_zero(drawn, attached.method, parameter.padding_row):
+    unusable = attached and unusable_norm(drawn, attached.method, parameter.padding_row)
+    if attached and unusable:
         raise InvalidArgument(
             f"{attached.method} divides `{parameter.name}` by its norm, "
-            f"and {assignment.method} would make that zero"
+            f"and {assignment.method} would make that {unusable}"
         )

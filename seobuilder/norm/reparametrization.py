@@ -115,18 +115,23 @@ def locate(model: nn.Module, name: str) -> tuple[nn.Module, str]:
     return model.get_submodule(owner), tensor_name
 
 
-def divides_by_zero(weight: Tensor, method: Method, padding_row: int | None = None) -> bool:
-    """Whether the method would divide this weight by a norm of zero.
+def unusable_norm(
+    weight: Tensor, method: Method, padding_row: int | None = None
+) -> Literal["zero", "infinite"] | None:
+    """What is wrong with the norms that the method would divide this weight by; None if nothing is.
 
-    Spectral norm does so for a weight of zeros alone, weight norm for any index of axis 0 under
-    which all weights are zero, unless it is the padding row.
+    Weight norm has one for each index of axis 0, of which a padding row's does not count, and their
+    squares may be too small or too large for the dtype. Spectral norm is found at any scale.
     """
     if method == "spectral_norm":
-        return not weight.any()
-    alive = weight.flatten(1).any(dim=1)
-    if padding_row is not None:
-        alive[padding_row] = True
-    return not bool(alive.all())
+        norms = weight.abs().amax()
+    else:
+        norms = torch.norm_except_dim(weight, 2, 0).flatten()
+        if padding_row is not None:
+            norms[padding_row] = 1
+    if not norms.all():
+        return "zero"
+    return None if norms.isfinite().all() else "infinite"
 
 
 @torch.no_grad()
@@ -196,15 +201,17 @@ def settle(module: nn.Module, tensor_name: str, start: Tensor) -> None:
     matrix = matrix.to(torch.promote_types(weight.dtype, torch.float32))
     # Singular vectors do not depend on scale, and squares of small weights would underflow.
     matrix = matrix / matrix.abs().max()
-    enough = (1 - TOLERANCE) * _largest_singular_value(matrix)
+    largest = _largest_singular_value(matrix)
 
     v = F.normalize(start.to(matrix.dtype), dim=0)
     for _ in range(_MAXIMUM_ITERATIONS):
         u = F.normalize(matrix @ v, dim=0)
         v = F.normalize(matrix.mT @ u, dim=0)
-        if torch.dot(u, matrix @ v) >= enough:
-            norm._u.copy_(u)
-            norm._v.copy_(v)
+        # Half precision rounds the vectors by some tenths of a percent.
+        norm._u.copy_(u)
+        norm._v.copy_(v)
+        sigma = torch.dot(norm._u.to(matrix.dtype), matrix @ norm._v.to(matrix.dtype))
+        if abs(sigma - largest) <= TOLERANCE * largest:
             return
     raise AssertionError(f"the power method did not settle on {tuple(matrix.shape)}")
 

@@ -36,7 +36,7 @@ Decided = tuple[Parameter, Decision]
 
 
 def decide_all(
-    chosen: Iterable[tuple[Any, Parameter]], graph: Graph | None
+    chosen: Iterable[tuple[Any, Parameter]], graph: Graph | None, dtype: str = "float32"
 ) -> dict[str, Decided | NotApplicable]:
     """Each parameter's decision, or why its rule can't draw it, by name.
 
@@ -45,8 +45,9 @@ def decide_all(
     Args:
         chosen: rule and parameter.
         graph: the model; None where no rule asks for the signal.
+        dtype: of the parameters; it holds whatever is drawn.
     """
-    decisions = _Decisions(frozenset(graph.spectral) if graph else frozenset())
+    decisions = _Decisions(dtype, frozenset(graph.spectral) if graph else frozenset())
     for rule, parameter in chosen:
         for name in (parameter.name, *parameter.aliases):
             decisions.owners[name] = parameter.name
@@ -62,6 +63,7 @@ def decide_all(
 
 @dataclass
 class _Decisions:
+    dtype: str
     spectral: frozenset[str]
     owners: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, tuple[Any, Parameter]] = field(default_factory=dict)
@@ -80,7 +82,7 @@ class _Decisions:
     def settle(self, rule: Any, parameter: Parameter) -> None:
         """Decide one parameter."""
         try:
-            self.decided[parameter.name] = parameter, decide(rule, parameter)
+            self.decided[parameter.name] = parameter, decide(rule, parameter, self.dtype)
         except NotApplicable as error:
             self.decided[parameter.name] = error
             self.is_complete = False
@@ -109,39 +111,45 @@ def drawn_moments(
     """Mean and variance of what was decided, as the layer will use it."""
     if isinstance(distribution, draws.ForgetGate):
         return Drawn(0.0, 0.0, distribution.value)
-    moments = distribution.moments(parameter.shape)
-    if moments is None:
-        return _default(parameter) if isinstance(distribution, draws.Keep) else UNKNOWN
-    mean, std = moments
+    if isinstance(distribution, draws.Pretrained):
+        return UNKNOWN
+    mean, std = distribution.moments(parameter.shape) or _default(parameter)
     if spectral:
-        largest = _largest_singular_value(parameter, distribution, std)
+        largest = _largest_singular_value(parameter, distribution, mean, std)
         mean, std = (mean / largest, std / largest) if largest else (nan, nan)
     return Drawn(mean, std * std)
 
 
-def _default(parameter: Parameter) -> Drawn:
+def _default(parameter: Parameter) -> draws.Moments:
     """What torch's layers set themselves; the preset torch_default says the same in rules."""
     if parameter.role in ("norm_scale", "residual_scale"):
-        return Drawn(1.0, 0.0)
+        return 1.0, 0.0
     if parameter.role == "norm_shift":
-        return Drawn(0.0, 0.0)
+        return 0.0, 0.0
     if parameter.role in ("embedding", "position"):
-        return Drawn(0.0, 1.0)
+        return 0.0, 1.0
     assert parameter.fans is not None
-    recurrent = parameter.layer in ("rnn", "lstm", "gru")
-    return Drawn(0.0, 1 / (3 * (parameter.fans.fan_out if recurrent else parameter.fans.fan_in)))
+    by_outputs = parameter.layer.startswith(("rnn", "lstm", "gru", "conv_transpose"))
+    fan = parameter.fans.fan_out if by_outputs else parameter.fans.fan_in
+    return 0.0, 1 / sqrt(3 * fan)
 
 
 def _largest_singular_value(
-    parameter: Parameter, distribution: draws.Distribution, std: float
+    parameter: Parameter, distribution: draws.Distribution, mean: float, std: float
 ) -> float:
-    """Of an orthogonal matrix its gain, of a random one std (sqrt(rows) + sqrt(columns)).
+    """Of a random matrix std (sqrt(rows) + sqrt(columns)), of blocks of fixed ones at most theirs.
 
-    Geman 1980, A limit theorem for the norm of random matrices.
+    Geman 1980, A limit theorem for the norm of random matrices. A mean has a singular value of its
+    own, mean * sqrt(rows * columns). n orthogonal matrices on top of each other have
+    gain * sqrt(n), unless they have fewer rows than columns.
     """
-    if isinstance(distribution, draws.Orthogonal | draws.DeltaOrthogonal | draws.Identity):
+    if isinstance(distribution, draws.DeltaOrthogonal):
         return distribution.gain
     shape = parameter.shape
-    if parameter.layer == "conv_transpose2d":  # torch's spectral norm puts its outputs first
+    if parameter.is_transposed:  # torch's spectral norm puts its outputs first
         shape = (shape[1], shape[0], *shape[2:])
-    return std * sum(map(sqrt, draws.matrix_shape(shape)))
+    rows, columns = map(sqrt, draws.matrix_shape(shape))
+    largest = max(std * (rows + columns), abs(mean) * rows * columns)
+    if isinstance(distribution, draws.Orthogonal | draws.Identity):
+        return min(largest, distribution.gain * sqrt(distribution.blocks))
+    return largest

@@ -130,19 +130,23 @@ class TruncatedNormal:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`gain` on the main diagonal of a matrix, which may be rectangular, and zeros elsewhere."""
+    """`gain` on the main diagonal of each of `blocks` matrices stacked along axis 0, else zeros.
+
+    A matrix may be rectangular.
+    """
 
     family: ClassVar[str] = "identity"
     gain: float = 1.0
+    blocks: int = 1
 
     def moments(self, shape: tuple[int, ...]) -> Moments:
-        """Mean and standard deviation of an element, counted over the whole matrix."""
-        rows, columns = matrix_shape(shape)
+        """Mean and standard deviation of an element, counted over the whole weight."""
+        rows, columns = _block_shape(shape, self.blocks)
         return _share_moments(self.gain, min(rows, columns), rows * columns)
 
     def describe(self) -> str:
-        """Short text, such as `identity(1)`."""
-        return f"identity({_number(self.gain)})"
+        """Short text, such as `identity(1)` or `identity(1, blocks 4)`."""
+        return f"identity({_number(self.gain)}{_stacked(self.blocks)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +189,7 @@ class Orthogonal:
 
     def block_shape(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Rows and columns of one block."""
-        rows, columns = matrix_shape(shape)
-        assert rows % self.blocks == 0, f"{rows} rows do not divide into {self.blocks} blocks"
-        return rows // self.blocks, columns
+        return _block_shape(shape, self.blocks)
 
     def moments(self, shape: tuple[int, ...]) -> Moments:
         """Mean and standard deviation of an element."""
@@ -195,8 +197,7 @@ class Orthogonal:
 
     def describe(self) -> str:
         """Short text, such as `orthogonal(1, blocks 4)`."""
-        blocks = f", blocks {self.blocks}" if self.blocks > 1 else ""
-        return f"orthogonal({_number(self.gain)}{blocks})"
+        return f"orthogonal({_number(self.gain)}{_stacked(self.blocks)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +329,18 @@ Distribution = (
 def _number(value: float) -> str:
     """Six significant digits without trailing zeros, and no negative zero."""
     return f"{value + 0.0:.6g}"
+
+
+def _block_shape(shape: tuple[int, ...], blocks: int) -> tuple[int, int]:
+    """Rows and columns of each of the matrices that are stacked along axis 0."""
+    rows, columns = matrix_shape(shape)
+    assert rows % blocks == 0, f"{rows} rows do not divide into {blocks} blocks"
+    return rows // blocks, columns
+
+
+def _stacked(blocks: int) -> str:
+    """How many blocks there are, as the end of a description."""
+    return f", blocks {blocks}" if blocks > 1 else ""
 
 
 def _share_moments(value: float, hits: int, count: int) -> Moments:

@@ -39,18 +39,51 @@ class Decision:
     convention: Convention | None = None
 
 
-def decide(rule: Any, parameter: Parameter) -> Decision:
+LARGEST = {
+    "float16": 65504.0,
+    "bfloat16": 3.3895313892515355e38,
+    "float32": 3.4028234663852886e38,
+    "float64": 1.7976931348623157e308,
+}
+"""The largest number of each dtype."""
+
+_NORMAL_REACH = 5.42
+"""Standard deviations beyond which no normal lies in float32."""
+
+
+def decide(rule: Any, parameter: Parameter, dtype: str = "float32") -> Decision:
     """The distribution that a rule declares for a parameter.
 
     Raises:
-        NotApplicable: the method can't draw this shape, or a formula can't be evaluated for it.
+        NotApplicable: the method can't draw this shape, a formula can't be evaluated for it, or
+            the dtype does not hold what would be drawn.
     """
     decision = METHODS[rule.method](rule, parameter)
     moments = decision.distribution.moments(parameter.shape)
-    if moments is not None and not all(map(isfinite, moments)):
-        message = f"the numbers of {rule.method} are too large for `{parameter.name}`"
+    finite = moments is None or all(map(isfinite, moments))
+    if not finite or _reach(decision.distribution) > LARGEST[dtype]:
+        message = f"the numbers of {rule.method} are too large for `{parameter.name}` in {dtype}"
         raise NotApplicable(message, code="P208")
     return decision
+
+
+def _reach(distribution: draws.Distribution) -> float:
+    """How large an element may be."""
+    match distribution:
+        case draws.Constant(value) | draws.ForgetGate(value):
+            return abs(value)
+        case draws.Uniform() | draws.TruncatedNormal():
+            return max(abs(distribution.low), abs(distribution.high))
+        case draws.Normal(mean, std):
+            return abs(mean) + _NORMAL_REACH * std
+        case draws.Sparse():
+            return _NORMAL_REACH * distribution.std
+        case draws.Identity() | draws.Orthogonal() | draws.DeltaOrthogonal():
+            return abs(distribution.gain)
+        case draws.Dirac():
+            return 1.0
+        case draws.Pretrained() | draws.Keep():
+            return 0.0
 
 
 def _number(rule: Any, key: str, parameter: Parameter) -> float:
@@ -118,7 +151,7 @@ def _identity(rule: rules.Identity, parameter: Parameter) -> Decision:
             f"identity needs a matrix; `{parameter.name}` has shape {_shape(parameter)}"
         )
     factor = _positive(rule, "gain", parameter)
-    return Decision(draws.Identity(factor), factor)
+    return Decision(draws.Identity(factor, parameter.blocks), factor)
 
 
 def _dirac(rule: rules.Dirac, parameter: Parameter) -> Decision:
@@ -186,7 +219,9 @@ def _kaiming(rule: rules.Kaiming, parameter: Parameter) -> Decision:
 
 def _orthogonal(rule: rules.Orthogonal, parameter: Parameter) -> Decision:
     _matrix(rule, parameter)
-    blocks = {"matrix": 1, "gate": parameter.blocks, "head": parameter.heads}[rule.per]
+    # Gates and groups are maps that have nothing to do with each other; no weight has both.
+    stacked = parameter.blocks * parameter.groups
+    blocks = {"matrix": 1, "gate": stacked, "head": parameter.heads}[rule.per]
     if blocks == 0:
         raise NotApplicable(f"`{parameter.name}` has no heads along its outputs", "per")
     factor = _positive(rule, "gain", parameter)

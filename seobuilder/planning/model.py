@@ -26,11 +26,12 @@ class Fans:
 
     They are counted from what the axes mean: within one group of a grouped convolution, within one
     gate of a packed recurrent weight. An embedding row is looked up, so each output has one input.
-    The stride of a transposed convolution may make fan_in, a mean over outputs, a fraction.
+    A stride may make fan_out, a mean over inputs, a fraction, and fan_in of a transposed
+    convolution, a mean over outputs.
     """
 
     fan_in: float
-    fan_out: int
+    fan_out: float
 
     @property
     def fan_avg(self) -> float:

@@ -148,17 +148,19 @@ def convolution(
     kernel: tuple[int, ...],
     *,
     groups: int = 1,
-    stride: int = 1,
+    stride: int | tuple[int, ...] = 1,
     bias: bool = True,
     nonlinearity: str = "linear",
 ) -> Node:
     """A convolution with W [outputs, inputs / groups, *kernel] and "same" padding.
 
     Fans are those of one group: a depthwise 3x3 convolution has 9 inputs and 9 outputs per unit.
+    With strides an input reaches taps / product of the strides, on average over the inputs.
     """
     kind = f"conv{len(kernel)}d"
-    field_size = prod(kernel)
-    fans = Fans(inputs // groups * field_size, outputs // groups * field_size)
+    taps = prod(kernel)
+    reached = _ratio(outputs // groups * taps, prod(_each_axis(stride, kernel)))
+    fans = Fans(inputs // groups * taps, reached)
     facts: dict[str, Any] = {"fans": fans, "nonlinearity": nonlinearity}
     shape = (outputs, inputs // groups, *kernel)
     parameters = [scope.parameter("weight", shape, "weight", kind, groups=groups, **facts)]
@@ -199,11 +201,9 @@ def transposed_convolution(
     each tap, so an output is reached by taps / product of the strides of them, on average over the
     outputs.
     """
-    strides = stride if isinstance(stride, tuple) else (stride,) * len(kernel)
-    taps, spread = prod(kernel), prod(strides)
-    reaching = inputs // groups * taps
-    whole, rest = divmod(reaching, spread)
-    fans = Fans(reaching / spread if rest else whole, outputs // groups * taps)
+    strides = _each_axis(stride, kernel)
+    taps = prod(kernel)
+    fans = Fans(_ratio(inputs // groups * taps, prod(strides)), outputs // groups * taps)
     facts: dict[str, Any] = {"fans": fans, "nonlinearity": nonlinearity}
     shape = (inputs, outputs // groups, *kernel)
     kind = f"conv_transpose{len(kernel)}d"
@@ -225,6 +225,17 @@ def transposed_convolution(
     }
     flops = 2 * prod(shape) * scope.positions
     return scope.node(kind, settings, parameters=tuple(parameters), flops=flops)
+
+
+def _each_axis(size: int | tuple[int, ...], kernel: tuple[int, ...]) -> tuple[int, ...]:
+    """A size that may be stated once for all axes of a kernel."""
+    return size if isinstance(size, tuple) else (size,) * len(kernel)
+
+
+def _ratio(count: int, parts: int) -> float:
+    """A whole number where it is one."""
+    whole, rest = divmod(count, parts)
+    return count / parts if rest else whole
 
 
 def recurrent_cell(

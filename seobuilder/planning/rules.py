@@ -64,7 +64,9 @@ def assign(
     if undecided:
         problems.append(_unmatched(loaded, undecided))
     decided = decide_all(
-        ((rules[winners[p.name]], p) for p in parameters if p.name in winners), graph
+        ((rules[winners[p.name]], p) for p in parameters if p.name in winners),
+        graph,
+        loaded.recipe.dtype,
     )
     assignments = []
     for name, (first, *losing) in ((n, indices) for n, indices in matching.items() if n in decided):

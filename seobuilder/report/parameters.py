@@ -100,7 +100,7 @@ class ParameterRecord(Record):
     histogram: Histogram | None = None
     spectrum: Spectrum | None = None
     fan_in: int | float | None
-    fan_out: int | None
+    fan_out: int | float | None
     gain: Number
     gain_convention: str | None = None
     reparametrization: str | None

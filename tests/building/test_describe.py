@@ -27,6 +27,7 @@ def found(model: nn.Module) -> dict[str, Parameter]:
         (nn.Conv1d(4, 6, 3), "weight", Fans(12, 18), 1),
         (nn.Conv2d(8, 8, 3, groups=8), "weight", Fans(9, 9), 1),
         (nn.Conv3d(2, 4, (1, 2, 3)), "weight", Fans(12, 24), 1),
+        (nn.Conv2d(4, 6, 4, stride=(2, 1)), "weight", Fans(64, 48), 1),
         (nn.ConvTranspose1d(4, 6, 4, stride=2), "weight", Fans(8, 24), 1),
         (nn.ConvTranspose2d(4, 6, 4, stride=(2, 1)), "weight", Fans(32, 96), 1),
         (nn.ConvTranspose3d(4, 6, 2, stride=2), "weight", Fans(4, 48), 1),

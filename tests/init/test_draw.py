@@ -53,6 +53,7 @@ ELEMENTWISE: list[Distribution] = [
 ]
 MATRICES: list[Distribution] = [
     Identity(2.0),
+    Identity(0.5, blocks=3),
     Dirac(groups=2),
     Orthogonal(1.5),
     Orthogonal(1.0, blocks=3),
@@ -360,6 +361,11 @@ def test_dirac_is_torch_s(shape: tuple[int, ...], groups: int) -> None:
 def test_identity_may_be_rectangular() -> None:
     for shape in ((3, 5), (5, 3)):
         assert torch.equal(whole(Identity(2.0), shape), 2 * torch.eye(*shape))
+
+
+def test_each_gate_has_an_identity_of_its_own() -> None:
+    gates = whole(Identity(2.0, blocks=3), (12, 4)).view(3, 4, 4)
+    assert torch.equal(gates, 2 * torch.eye(4).expand(3, 4, 4))
 
 
 @settings(deadline=None)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seobuilder.builder import build
 from seobuilder.init.draw import draw
 from seobuilder.layers import SearchModel
 from seobuilder.planning.distributions import DeltaOrthogonal, Normal, Orthogonal
+from seobuilder.planning.primitives import Scope, convolution
 from seobuilder.recipe.load import parse_recipe
 
 MLP = """\
@@ -103,6 +105,52 @@ def test_the_fan_of_a_transposed_convolution_predicts_its_output(kernel: int, st
     # Of 32 * 32 * taps weights the sum of squares has this relative spread.
     spread = sqrt(2 / weight.numel())
     assert inner.square().mean().item() == pytest.approx(1.0, abs=5 * spread + 0.01)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (4, 2), (2, 2), (5, 3)])
+def test_the_fan_out_of_a_convolution_predicts_its_gradient(kernel: int, stride: int) -> None:
+    place = Scope("c", "c")
+    node = convolution(place, 32, 64, (kernel, kernel), groups=2, stride=stride, bias=False)
+    (parameter,) = node.parameters
+    assert parameter.fans is not None
+    std = 1 / sqrt(parameter.fans.fan_out)
+    weight = draw(Normal(0.0, std), parameter.shape, name="w", seed=1)
+    x = torch.zeros(16, 32, 16 * stride, 16 * stride, requires_grad=True)
+    y = F.conv2d(x, weight, stride=stride, padding=(kernel - 1) // 2, groups=2)
+    (gradient,) = torch.autograd.grad(
+        y, x, torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
+    )
+    # Whole periods of the stride, away from the borders.
+    inner = gradient[..., 4 * stride : -4 * stride, 4 * stride : -4 * stride]
+    spread = sqrt(2 / weight.numel())
+    assert inner.square().mean().item() == pytest.approx(1.0, abs=5 * spread + 0.01)
+
+
+@pytest.mark.parametrize(("groups", "kernel"), [(1, 1), (8, 1), (64, 3)])
+@torch.no_grad()
+def test_orthogonal_groups_keep_the_signal(groups: int, kernel: int) -> None:
+    text = GROUPS.format(groups=groups, kernel=kernel)
+    model = build(parse_recipe(text.encode(), "groups.yaml", Path()))
+    x = torch.randn(8, 64, 12, 12, generator=torch.Generator().manual_seed(2))
+    y = model.get_submodule("body.0.conv")(x)[..., 1:-1, 1:-1]
+    # A map that is orthogonal as a whole would lose all but a part of a grouped signal.
+    assert y.square().mean().item() == pytest.approx(1.0, abs=0.05)
+
+
+GROUPS = """\
+version: 1
+name: groups
+inputs:
+  look: {{kind: image, channels: 64, height: 12, width: 12}}
+modules:
+  body: {{kind: conv, from: look, channels: [64], kernel: {kernel}, groups: {groups}}}
+  seen: {{kind: pool, from: body, method: mean}}
+outputs:
+  quality: {{kind: regression, from: seen}}
+initialization:
+  - {{match: "**.bias", method: zeros}}
+  - {{match: "**.weight", method: orthogonal}}
+"""
 
 
 def circular_singular_values(weight: Tensor, size: int) -> Tensor:

@@ -8,10 +8,12 @@ from torch import nn
 
 from seobuilder.norm.reparametrization import (
     TOLERANCE,
+    Method,
     attach,
-    divides_by_zero,
+    divisor,
     plain_name,
     settle,
+    unusable_norm,
 )
 
 SPECTRAL = {"iterations": 1, "eps": 1e-12}
@@ -114,7 +116,8 @@ def test_sigma_of_a_convolution_is_that_of_its_flattened_weight() -> None:
 def test_a_bfloat16_weight_settles() -> None:
     layer = nn.Linear(64, 64, dtype=torch.bfloat16)
     norm = torch.linalg.matrix_norm(settled(layer, 64).float(), 2).item()
-    assert norm == pytest.approx(1, abs=0.03)
+    # The divisor is rounded to half precision as well, by 0.4 % at most, and each weight once more.
+    assert norm == pytest.approx(1, abs=0.02)
 
 
 def test_the_same_start_gives_the_same_weights() -> None:
@@ -128,11 +131,43 @@ def test_the_same_start_gives_the_same_weights() -> None:
     assert torch.equal(*weights)
 
 
-def test_division_by_zero_is_foreseen() -> None:
+def test_a_norm_that_can_not_be_divided_by_is_foreseen() -> None:
     zeros, one_dead_row = torch.zeros(3, 4, 2), torch.ones(3, 4, 2)
     one_dead_row[1] = 0
-    assert divides_by_zero(zeros, "spectral_norm")
-    assert divides_by_zero(zeros, "weight_norm")
-    assert not divides_by_zero(one_dead_row, "spectral_norm")
-    assert divides_by_zero(one_dead_row, "weight_norm")
-    assert not divides_by_zero(torch.ones(3, 4), "weight_norm")
+    assert unusable_norm(zeros, "spectral_norm") == "zero"
+    assert unusable_norm(zeros, "weight_norm") == "zero"
+    assert unusable_norm(one_dead_row, "spectral_norm") is None
+    assert unusable_norm(one_dead_row, "weight_norm") == "zero"
+    assert unusable_norm(one_dead_row, "weight_norm", padding_row=1) is None
+    assert unusable_norm(torch.ones(3, 4), "weight_norm") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "method", "what"),
+    [
+        # Squares that float32 has not.
+        (1e-30, "weight_norm", "zero"),
+        (1e30, "weight_norm", "infinite"),
+        (1e-30, "spectral_norm", None),
+        (1e30, "spectral_norm", None),
+        (torch.inf, "spectral_norm", "infinite"),
+        (torch.nan, "spectral_norm", "infinite"),
+        (torch.inf, "weight_norm", "infinite"),
+    ],
+)
+def test_norms_beyond_the_dtype(value: float, method: Method, what: str | None) -> None:
+    assert unusable_norm(torch.full((3, 4), value), method) == what
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("seed", range(5))
+def test_sigma_of_vectors_in_half_precision_is_within_its_tolerance(
+    dtype: torch.dtype, seed: int
+) -> None:
+    layer = nn.Linear(16, 200)
+    with torch.no_grad():
+        layer.weight.normal_(generator=torch.Generator().manual_seed(seed))
+    settled(layer.to(dtype), 16, seed)
+    matrix, sigma = divisor(layer, "weight")
+    true = torch.linalg.matrix_norm(matrix.double(), 2).item()
+    assert sigma == pytest.approx(true, rel=TOLERANCE + 1e-4)

@@ -7,7 +7,8 @@ from math import pi, sqrt
 
 import pytest
 
-from seobuilder.planning.distributions import Normal, TruncatedNormal, Uniform
+from seobuilder.planning.decisions import drawn_moments
+from seobuilder.planning.distributions import Keep, Normal, TruncatedNormal, Uniform
 from seobuilder.planning.model import Parameter, Plan
 
 Planned = Callable[..., Plan]
@@ -112,6 +113,48 @@ def test_spectral_norm_counts(planned: Planned) -> None:
     )
     each = 1 / (sqrt(4) + sqrt(8))
     assert arriving(plan, "answer.linear.weight") == pytest.approx((0, 8 * each**2))
+
+
+@pytest.mark.parametrize(
+    ("draw", "std"),
+    [
+        # torch's own, uniform of variance 1 / (3 * 8)
+        ("keep", 1 / (sqrt(4) + sqrt(8))),
+        ("orthogonal, gain: 3", 1 / sqrt(8)),
+        # of rank 1: a mean of 1 / sqrt(4 * 8) and no deviation
+        ("constant, value: 7", 0.0),
+    ],
+)
+def test_spectral_norm_divides_by_what_the_draw_has(
+    planned: Planned, draw: str, std: float
+) -> None:
+    plan = planned(
+        inputs=FEATURES,
+        modules=MLP.replace("relu", "identity"),
+        outputs=ANSWER,
+        initialization=f'- {{match: "facts.1.**.weight", method: {draw}}}\n{AUTO}',
+        normalization='- {match: "facts.1.linear.weight", method: spectral_norm}',
+    )
+    # The first layer gives variance 1 and mean 0, so that a mean counts as much as a deviation.
+    square = std**2 if std else 1 / (4 * 8)
+    assert arriving(plan, "answer.linear.weight") == pytest.approx((0, 8 * square))
+
+
+def test_a_transposed_convolution_keeps_torch_s_default(planned: Planned) -> None:
+    plan = planned(
+        inputs="look: {kind: image, channels: 3, height: 4, width: 4}",
+        modules=(
+            "larger: {kind: conv, from: look, channels: [6], kernel: 2, stride: 2, "
+            "transposed: true, activation: identity, bias: false}\n"
+            "facts: {kind: pool, from: larger, method: max}"
+        ),
+        outputs=ANSWER,
+        initialization=f'- {{match: "larger.**", method: keep}}\n{AUTO}',
+    )
+    weight = parameter(plan, "larger.0.conv.weight")
+    drawn = drawn_moments(weight, Keep())
+    # torch takes the 6 * 4 outputs of an input for its inputs
+    assert drawn == pytest.approx((0, 1 / (3 * 24), 0))
 
 
 def test_an_embedding_s_rows_are_looked_up(planned: Planned) -> None:
@@ -224,6 +267,7 @@ def test_a_signal_that_no_number_holds(problems: Problems) -> None:
         modules=MLP,
         outputs=ANSWER,
         initialization='- {match: "facts.0.**.weight", method: normal, std: 1.0e+160}\n' + AUTO,
+        dtype="float64",
     )
     assert found == [
         "P212 initialization[2].method <autoinit>: the signal that `facts.1.linear.weight` gets is "
@@ -285,6 +329,10 @@ def test_only_the_first_cause_is_told(problems: Problems) -> None:
 def test_numbers_without_a_use(problems: Problems, variance: str, problem: str) -> None:
     rule = f'- {{match: "**", method: autoinit, variance: {variance}}}'
     found = problems(
-        inputs=FEATURES, modules=MLP, outputs=ANSWER, initialization=ZERO_BIASES + rule
+        inputs=FEATURES,
+        modules=MLP,
+        outputs=ANSWER,
+        initialization=ZERO_BIASES + rule,
+        dtype="float64",
     )
     assert found == [problem]

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 import pytest
+import torch
 from pydantic import TypeAdapter
 
 from seobuilder.planning.distributions import (
@@ -23,7 +24,7 @@ from seobuilder.planning.distributions import (
     TruncatedNormal,
     Uniform,
 )
-from seobuilder.planning.methods import METHODS, Decision, NotApplicable, decide
+from seobuilder.planning.methods import LARGEST, METHODS, Decision, NotApplicable, decide
 from seobuilder.planning.model import Fans, Parameter
 from seobuilder.recipe.spec.initialization import InitializationRule
 
@@ -119,6 +120,9 @@ def refusal(method: str, parameter: Parameter, **arguments: Any) -> tuple[str, s
         ("kaiming_normal", {"nonlinearity": "auto"}, MATRIX, Normal(0.0, sqrt(1 / 12))),
         ("orthogonal", {}, MATRIX, Orthogonal(1.0, 1)),
         ("orthogonal", {}, GATES, Orthogonal(1.0, 4)),
+        ("orthogonal", {}, GROUPED, Orthogonal(1.0, 2)),
+        ("orthogonal", {"per": "matrix"}, GROUPED, Orthogonal(1.0, 1)),
+        ("identity", {}, GATES, Identity(1.0, 4)),
         ("orthogonal", {"per": "matrix"}, GATES, Orthogonal(1.0, 1)),
         ("orthogonal", {"per": "head", "gain": 2}, QUERY, Orthogonal(2.0, 4)),
         ("orthogonal", {"per": "head"}, ONE_HEAD, Orthogonal(1.0, 1)),
@@ -243,15 +247,51 @@ def test_what_can_not_be_drawn(
         ("variance_scaling", {"scale": "layer"}, "scale", "P208",
          "`layer` is 0 for `a.weight`, and must be greater than 0"),
         ("xavier_normal", {"gain": 1e200}, "method", "P208",
-         "the numbers of xavier_normal are too large for `a.weight`"),
+         "the numbers of xavier_normal are too large for `a.weight` in float32"),
         ("uniform", {"low": -1.7e308, "high": 1.7e308}, "method", "P208",
-         "the numbers of uniform are too large for `a.weight`"),
+         "the numbers of uniform are too large for `a.weight` in float32"),
     ],
 )  # fmt: skip
 def test_formulas_and_numbers_without_a_use(
     method: str, arguments: dict[str, Any], key: str, code: str, message: str
 ) -> None:
     assert refusal(method, MATRIX, **arguments) == (code, key, message)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "parameter"),
+    [
+        ("constant", {"value": -70000}, MATRIX),
+        ("forget_bias", {"value": 70000}, INPUT_BIAS),
+        ("uniform", {"low": -70000, "high": 0}, MATRIX),
+        ("normal", {"mean": 60000, "std": 2000}, MATRIX),
+        ("truncated_normal", {"std": 30000}, MATRIX),
+        ("sparse", {"density": 0.5, "std": 20000}, MATRIX),
+        ("orthogonal", {"gain": 70000}, MATRIX),
+        ("identity", {"gain": 70000}, MATRIX),
+        ("delta_orthogonal", {"gain": 70000}, CONV),
+    ],
+)
+def test_what_a_dtype_does_not_hold(
+    method: str, arguments: dict[str, Any], parameter: Parameter
+) -> None:
+    rule = TypeAdapter(InitializationRule).validate_python(
+        {"match": "**", "method": method, **arguments}
+    )
+    assert decide(rule, parameter, "bfloat16") == decide(rule, parameter)
+    with pytest.raises(NotApplicable, match=r"`[\w.]+` in float16") as caught:
+        decide(rule, parameter, "float16")
+    assert caught.value.code == "P208"
+
+
+@pytest.mark.parametrize("method", ["dirac", "keep"])
+def test_what_any_dtype_holds(method: str) -> None:
+    rule = TypeAdapter(InitializationRule).validate_python({"match": "**", "method": method})
+    assert decide(rule, CONV, "float16") == decide(rule, CONV)
+
+
+def test_the_largest_numbers_are_torch_s() -> None:
+    assert {name: torch.finfo(getattr(torch, name)).max for name in LARGEST} == LARGEST
 
 
 def test_every_method_of_the_language_has_a_decision() -> None:

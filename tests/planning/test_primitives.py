@@ -109,6 +109,18 @@ def test_fans_of_a_convolution_are_those_of_one_group(
 
 
 @pytest.mark.parametrize(
+    ("kernel", "stride", "fans"),
+    [((3, 3), 1, Fans(18, 27)), ((3, 3), 2, Fans(18, 6.75)), ((4, 4), 2, Fans(32, 12)),
+     ((3, 3), 3, Fans(18, 3))],
+)  # fmt: skip
+def test_a_stride_leaves_fewer_outputs_to_an_input(
+    kernel: tuple[int, int], stride: int, fans: Fans
+) -> None:
+    node = primitives.convolution(HERE, 4, 6, kernel, groups=2, stride=stride)
+    assert by_name(node)["weight"].fans == fans
+
+
+@pytest.mark.parametrize(
     ("kernel", "stride", "padding"),
     [((3,), 1, 1), ((4,), 1, 0), ((3, 3), 1, "same"), ((3, 3), 2, (1, 1)), ((4, 4), 2, (1, 1))],
 )

@@ -300,7 +300,9 @@ PLAN: dict[str, Code] = {
     "P901": Code(
         "division by zero",
         "Weight norm or spectral norm divides a weight by its norm, and the rule draws a weight "
-        "whose norm is zero, such as a row without connections. This shows once it is drawn.",
-        "Draw this weight by another method than zeros, or exclude it from the norm.",
+        "whose norm is zero, such as a row without connections, or infinite. This shows once it "
+        "is drawn.",
+        "Draw this weight by another method than zeros and with numbers of a usual size, or "
+        "exclude it from the norm.",
     ),
 }

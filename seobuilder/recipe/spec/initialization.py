@@ -28,13 +28,17 @@ Nonlinearity = Literal[
     "linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu", "gelu", "silu", "mish", "auto"
 ]
 
+NARROWEST_CUT = 0.01
+"""Between closer cuts a normal is uniform to five digits, and its moments lose theirs."""
+
 
 def _cut_tag(value: Any) -> str:
     return "interval" if isinstance(value, list | tuple) else "width"
 
 
 Cut = Annotated[
-    Annotated[float, Field(gt=0.0, le=8.0), Tag("width")] | Annotated[Pair[float], Tag("interval")],
+    Annotated[float, Field(ge=NARROWEST_CUT, le=8.0), Tag("width")]
+    | Annotated[Pair[float], Tag("interval")],
     Discriminator(_cut_tag),
 ]
 
@@ -59,7 +63,7 @@ class Constant(Selector):
 
 
 class Identity(Selector):
-    """Ones on the diagonal of a matrix, times `gain`."""
+    """Ones on the diagonal of a matrix, and of each gate of a recurrent weight, times `gain`."""
 
     method: Literal["identity"]
     gain: Positive = Field(1.0, description="multiplies the weights")
@@ -117,6 +121,9 @@ class TruncatedNormal(Selector):
             raise PydanticCustomError(
                 "combination", "`cut` must rise and lie between -8 and 8", {"key": "cut"}
             )
+        if round(high - low, 9) < NARROWEST_CUT:
+            message = f"`cut` must leave {NARROWEST_CUT} or more; take `uniform`"
+            raise PydanticCustomError("combination", message, {"key": "cut"})
         return self
 
     @property
@@ -181,7 +188,9 @@ class Orthogonal(Selector):
     method: Literal["orthogonal"]
     gain: Positive = Field(1.0, description="multiplies the weights")
     per: Literal["matrix", "gate", "head"] = Field(
-        "gate", description="what is orthogonal: the whole matrix, or each gate or head in it"
+        "gate",
+        description="what is orthogonal: the whole matrix, each gate or group of a convolution in "
+        "it, or each head",
     )
 
 
