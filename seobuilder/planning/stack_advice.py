@@ -59,7 +59,7 @@ def _diagnostic(loaded: LoadedRecipe, plan: Plan, advice: _Advice) -> Diagnostic
     problem = rule_problem(
         loaded, "initialization", index, advice.code, message, "method", advice.help
     )
-    changes = redraw(plan, names, advice.draw)
+    changes = redraw(plan, dict.fromkeys(names, advice.draw))
     return replace(problem, severity="warning", changes=changes)
 
 
