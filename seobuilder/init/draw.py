@@ -155,11 +155,10 @@ def _jobs(
         _zero(part, first, padding)
 
     def draw_whole(sample: Callable[..., None], spread: Spread) -> None:
-        drawn = torch.promote_types(flat.dtype, torch.float32)
-        if flat.dtype == drawn and len(flat) == prod(shape):
+        if len(flat) == prod(shape):
             sample(distribution, flat.view(shape), stream, spread)
         else:
-            whole = torch.empty(shape, dtype=drawn)
+            whole = torch.empty(shape, dtype=flat.dtype)
             sample(distribution, whole, stream, spread)
             flat.copy_(whole.view(-1)[start : start + len(flat)])
         _zero(flat, start, padding)

@@ -1,11 +1,13 @@
 """Families whose elements depend on each other: they are drawn as a whole weight.
 
-Each sampler is called as (distribution, weight, stream, spread): it fills `weight`, contiguous
-float32 or float64, in place. PyTorch runs on one thread, so that rounding is always the same;
-`spread` may share out parts of a large weight to several.
+Each sampler is called as (distribution, weight, stream, spread): it fills `weight`, contiguous, in
+place; a narrower dtype than float32 gets rounded float32 values. PyTorch runs on one thread, so
+that rounding is always the same; `spread` may share out parts of a large weight to several.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -50,37 +52,50 @@ def orthogonal(d: Orthogonal, weight: Tensor, stream: Stream, spread: Spread) ->
     """Independent semi-orthogonal matrices of Haar's measure, stacked along axis 0."""
     rows, columns = d.block_shape(tuple(weight.shape))
     tall = (d.blocks, max(rows, columns), min(rows, columns))
-    gaussian = standard_normal_(torch.empty(tall, dtype=weight.dtype), stream, spread)
-    for block, normals in zip(weight.view(d.blocks, rows, columns), gaussian, strict=True):
+    gaussian = standard_normal_(torch.empty(tall, dtype=_wide(weight)), stream, spread)
+    drawn = weight.to(_wide(weight))  # the weight itself if it is wide
+    for block, normals in zip(drawn.view(d.blocks, rows, columns), gaussian, strict=True):
         _haar(normals, block if rows >= columns else block.T, spread)
-    weight.mul_(d.gain)
+    weight.copy_(drawn.mul_(d.gain))
 
 
 def delta_orthogonal(d: DeltaOrthogonal, weight: Tensor, stream: Stream, spread: Spread) -> None:
     """A semi-orthogonal matrix at the centre tap of a convolution."""
-    centre = torch.empty(weight.shape[:2], dtype=weight.dtype)
+    centre = torch.empty(weight.shape[:2], dtype=_wide(weight))
     orthogonal(Orthogonal(d.gain), centre, stream, spread)
     _centre_tap(weight.zero_()).copy_(centre)
 
 
 def sparse(d: Sparse, weight: Tensor, stream: Stream, spread: Spread) -> None:
-    """The same number of non-zero normals in every column, at places of a stream of their own."""
+    """The same number of non-zero normals in every column, at places of a stream of their own.
+
+    Places are found again rather than kept, for together they may outweigh the weight.
+    """
     shape = tuple(weight.shape)
     assert d.fits(shape), f"{d.describe()} cannot reach every row of {shape}"
     rows, columns = matrix_shape(shape)
-    places = _places(rows, columns, d.nonzeros(rows), stream.for_purpose("places"), spread)
-    if not d.dead_rows:
-        _revive(places, rows, stream.for_purpose("revival"))
+    count = d.nonzeros(rows)
     matrix = weight.zero_().view(rows, columns)
+    alive = np.zeros(rows, dtype=np.bool_)
     step = max(1, PIECE // rows)
 
     def fill(first: int) -> None:
-        chosen = torch.from_numpy(places[first : first + step])
-        values = torch.empty(chosen.shape, dtype=weight.dtype)
-        write(values.view(-1), normal, Normal(0.0, 1.0), stream, first * places.shape[1])
-        matrix[:, first : first + step].scatter_(0, chosen.T, values.mul_(d.std).T)
+        last = min(first + step, columns)
+        places = _places(rows, first, last, count, stream)
+        alive[places] = True
+        values = torch.empty(places.shape, dtype=_wide(weight))
+        write(values.view(-1), normal, Normal(0.0, 1.0), stream, first * count)
+        values = values.mul_(d.std).to(weight.dtype)
+        matrix[:, first:last].scatter_(0, torch.from_numpy(places).T, values.T)
 
     spread(fill, range(0, columns, step))
+    if not (d.dead_rows or alive.all()):
+        _revive(matrix, count, stream)
+
+
+def _wide(weight: Tensor) -> torch.dtype:
+    """The dtype that a weight is computed in."""
+    return torch.promote_types(weight.dtype, torch.float32)
 
 
 def _centre_tap(weight: Tensor) -> Tensor:
@@ -141,23 +156,16 @@ def _haar(vectors: Tensor, out: Tensor, spread: Spread = in_turn) -> None:
     spread(panel, reversed(range(0, columns, PANEL)))
 
 
-def _places(
-    rows: int, columns: int, count: int, stream: Stream, spread: Spread
-) -> NDArray[np.int64]:
-    """For each column, `count` different rows, every choice as likely: [columns, count], sorted."""
-    places = np.empty((columns, count), dtype=np.int64)
+def _places(rows: int, first: int, last: int, count: int, stream: Stream) -> NDArray[np.int64]:
+    """For each of some columns `count` different rows, every choice as likely, in order.
+
+    Returns:
+        [last - first, count].
+    """
     if count == rows:
-        places[:] = np.arange(rows)
-        return places
-    step = max(1, PIECE // rows)
-
-    def choose(first: int) -> None:
-        last = min(first + step, columns)
-        words = stream.words(first * rows, last * rows).reshape(last - first, rows)
-        places[first:last] = _smallest(words, count)
-
-    spread(choose, range(0, columns, step))
-    return places
+        return np.tile(np.arange(rows), (last - first, 1))
+    words = stream.for_purpose("places").words(first * rows, last * rows)
+    return _smallest(words.reshape(last - first, rows), count)
 
 
 def _smallest(words: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
@@ -201,19 +209,52 @@ def _true_counts(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.asarray(counts, dtype=np.int64)
 
 
-def _revive(places: NDArray[np.int64], rows: int, stream: Stream) -> None:
+def _revive(matrix: Tensor, count: int, stream: Stream) -> None:
     """Move elements from rows that have several to rows that have none, within their column.
 
     Elements are visited in random order, and once: one that was its row's last stays so.
     """
-    counts = np.bincount(places.ravel(), minlength=rows)
+    rows, columns = matrix.shape
+    step = max(1, PIECE // rows)
+    counts = np.zeros(rows, dtype=np.int64)
+    for first in range(0, columns, step):
+        places = _places(rows, first, min(first + step, columns), count, stream)
+        counts += np.bincount(places.ravel(), minlength=rows)
     dead = list(np.flatnonzero(counts == 0))
-    if not dead:
-        return
-    flat = places.reshape(-1)
-    for index in np.argsort(stream.words(0, flat.size), kind="stable"):
-        if not dead:
-            return
-        if counts[flat[index]] > 1:
-            counts[flat[index]] -= 1
-            flat[index] = dead.pop()
+    for elements in _shuffled(columns * count, 2 * len(dead), stream.for_purpose("revival")):
+        for element, row in zip(elements, _rows_of(elements, rows, count, stream), strict=True):
+            if not dead:
+                return
+            if counts[row] > 1:
+                counts[row] -= 1
+                column, new = int(element) // count, dead.pop()
+                matrix[new, column] = matrix[row, column]
+                matrix[row, column] = 0
+
+
+def _shuffled(count: int, few: int, stream: Stream) -> Iterator[NDArray[np.int64]]:
+    """The numbers below `count` in the order of their words, about `few` at first, then more."""
+    low, gap = 0, max(1, (few << 32) // count)
+    while low < 1 << 32:
+        high = min(low + gap, 1 << 32)
+        numbers, words = [], []
+        for start in range(0, count, PIECE):
+            piece = stream.words(start, min(start + PIECE, count))
+            near = np.flatnonzero((piece >= low) & (piece <= high - 1))
+            numbers.append(start + near)
+            words.append(piece[near])
+        order = np.argsort(np.concatenate(words), kind="stable")
+        yield np.concatenate(numbers)[order]
+        low, gap = high, 2 * gap
+
+
+def _rows_of(
+    elements: NDArray[np.int64], rows: int, count: int, stream: Stream
+) -> NDArray[np.int64]:
+    """The rows that elements were given, which are counted column by column."""
+    columns, within = np.divmod(elements, count)
+    found = np.empty_like(elements)
+    for column in np.unique(columns):
+        here = columns == column
+        found[here] = _places(rows, int(column), int(column) + 1, count, stream)[0, within[here]]
+    return found
