@@ -7,6 +7,9 @@ model = seobuilder.load("builds/search_intent")  # a build folder, verified firs
 plan = seobuilder.plan("search_intent")          # decided, not built; needs no torch
 report = seobuilder.inspect(model)               # measured against declared
 
+trained = seobuilder.train("search_intent")      # on the recipe's data
+print(trained.record.figures["test"]["intent.accuracy"])
+
 encode = seobuilder.encoder("builds/search_intent")
 outputs = model(**encode(query=["buy red shoes"]))
 """
@@ -25,11 +28,13 @@ from seobuilder.errors import (
     InvalidInput,
     RecipeError,
     SeobuilderError,
+    TrainingStopped,
 )
 
 if TYPE_CHECKING:
     from seobuilder.builder import build, encoder, inspect, load
     from seobuilder.planning.planner import plan
+    from seobuilder.training.run import Trained, train
 
 __version__ = version("seobuilder")
 
@@ -41,21 +46,26 @@ __all__ = [
     "InvalidInput",
     "RecipeError",
     "SeobuilderError",
+    "Trained",
+    "TrainingStopped",
     "__version__",
     "build",
     "encoder",
     "inspect",
     "load",
     "plan",
+    "train",
 ]
 
 # Loaded when first asked for, so that what needs no torch doesn't wait for it.
 _LAZY = {
+    "Trained": "seobuilder.training.run",
     "build": "seobuilder.builder",
     "encoder": "seobuilder.builder",
     "inspect": "seobuilder.builder",
     "load": "seobuilder.builder",
     "plan": "seobuilder.planning.planner",
+    "train": "seobuilder.training.run",
 }
 
 

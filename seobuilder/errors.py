@@ -7,6 +7,7 @@
       InvalidArgument          a call in Python was given what it can't use; also a ValueError
       BuildFolderError         exit code 3: a build folder is missing, broken, or in the way
       EnvironmentProblem       exit code 3: an unreadable file, too little memory, and the like
+      TrainingStopped          training went wrong, and a callback stopped it
 
 Anything else that is raised is a bug of ours.
 """
@@ -62,3 +63,7 @@ class EnvironmentProblem(SeobuilderError):
     """The surroundings fail: an unreadable file, too little memory, a missing device."""
 
     exit_code = 3
+
+
+class TrainingStopped(SeobuilderError):
+    """Training went wrong, and a callback stopped it: nothing of the run was published."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import file_digest
 from importlib.metadata import version
@@ -39,6 +39,7 @@ from seobuilder.init.streams import SCHEME
 from seobuilder.init.threads import one_thread
 from seobuilder.layers import FeatureScaler, SearchModel
 from seobuilder.planning.model import Plan
+from seobuilder.planning.mup import rate_factors
 from seobuilder.planning.planner import make_plan
 from seobuilder.planning.pretrained import weight_files
 from seobuilder.recipe.dump import dump
@@ -63,10 +64,13 @@ class Building:
     """One build: each stage is computed once, when it is first asked for.
 
     `with_coordinates` asks for the coordinate check, which builds and trains two models more.
+    `further` is by name what else decides the content of what is written, such as how a model was
+    trained.
     """
 
     loaded: LoadedRecipe
     with_coordinates: bool = False
+    further: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def plan(self) -> Plan:
@@ -139,12 +143,11 @@ class Building:
     def _coordinates(self) -> Iterator[CoordinateRecord]:
         """The coordinate check on the report's batch, at each width."""
         loaded, (batch, _) = self.loaded, self.batch
-        mup = any(preset.name == "mup" for preset in loaded.used_presets)
         for factor in FACTORS:
             text = dump(widened(loaded.resolved, factor)).encode()
             other = Building(parse_recipe(text, loaded.file, loaded.folder, (), loaded.given))
-            recipe = other.loaded.recipe
-            yield from coordinate_records(other.model, other.plan, recipe, batch, factor, mup=mup)
+            recipe, rates = other.loaded.recipe, rate_factors(other.loaded, "adamw")
+            yield from coordinate_records(other.model, other.plan, recipe, batch, factor, rates)
 
     @cached_property
     def parts(self) -> dict[str, str]:
@@ -165,6 +168,7 @@ class Building:
                 continue  # reading the data says what is wrong, and where the recipe names it
         if self.with_coordinates:
             parts["probe of coordinates"] = digest({"widths": FACTORS})
+        parts |= {name: digest(part) for name, part in self.further.items()}
         looks = any(spec.kind == "image" for spec in loaded.recipe.inputs.values())
         if looks and self.examples is not None:
             rows = sample_rows(self.examples, PROBE_ROWS, loaded.recipe.seed)
@@ -182,13 +186,19 @@ class Building:
     def files(self) -> dict[str, Content]:
         """The build folder's files, the manifest excepted."""
         report = self.report
+        return {
+            **self.model_files(),
+            "report.json": render_json(report).encode(),
+            "report.md": render_markdown(report).encode(),
+            "report.html": render_html(report).encode(),
+        }
+
+    def model_files(self) -> dict[str, Content]:
+        """What it takes to load the model as it is: weights, recipe and tokenizers."""
         files: dict[str, Content] = {
             WEIGHTS: lambda path: write_weights(path, self.model.state_dict()),
             RESOLVED: dump(self._self_contained()).encode(),
             SOURCE: self.loaded.source,
-            "report.json": render_json(report).encode(),
-            "report.md": render_markdown(report).encode(),
-            "report.html": render_html(report).encode(),
         }
         for name, file in tokenizer_groups(self.loaded.recipe).items():
             if name in self.tokenizers:

@@ -20,9 +20,19 @@ from seobuilder.recipe.codes import CODES
 from seobuilder.recipe.load import load_recipe
 from seobuilder.recipe.schema import recipe_schema
 from seobuilder.recipe.shipped import preset_names, preset_path, recipe_names
-from seobuilder.recipe.spec import Recipe, data, initialization, inputs, modules, outputs
+from seobuilder.recipe.spec import (
+    Recipe,
+    data,
+    initialization,
+    inputs,
+    losses,
+    modules,
+    outputs,
+    training,
+)
 from seobuilder.recipe.spec import normalization as norms
 from seobuilder.report.schema import report_schema
+from seobuilder.report.training import training_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 Json = dict[str, Any]
@@ -143,6 +153,7 @@ def reference() -> str:
         *kinds(modules.FeedForwardSpec),
         "## Outputs\n\n`outputs` maps names to what the model says.",
         *kinds(outputs.OutputSpec),
+        *losses_of_outputs(),
         "## Normalization\n\nA list of rules. Each has these keys, and those of its method:",
         keys(norm_selector),
         f"The activation norms, from `layer_norm` to `group_norm`, also have:\n\n"
@@ -159,7 +170,31 @@ def reference() -> str:
         "`split` holds out a share of the rows, or names a file for each part:",
         keys(data.ShareSplit),
         keys(data.FileSplit),
+        "## Training\n\nHow `seobuild train` trains the model; every key has a default. "
+        "[Training](training.md) says what they do.",
+        keys(training.TrainingSpec),
+        f"`batch`:\n\n{keys(training.BatchSpec)}",
+        f"`schedule`:\n\n{keys(training.Schedule)}",
+        f"`clip`:\n\n{keys(training.Clip)}",
+        f"`early_stopping`:\n\n{keys(training.EarlyStopping)}",
+        f"`checkpoints`:\n\n{keys(training.Checkpoints)}",
+        "`optimizer`:",
+        *kinds(training.OptimizerSpec),
     )
+
+
+def losses_of_outputs() -> Iterator[str]:
+    """What each kind of output may be trained with."""
+    yield "## Losses\n\n`loss` of an output."
+    unions = {
+        "classification": losses.ClassificationLoss,
+        "multilabel": losses.MultilabelLoss,
+        "regression": losses.RegressionLoss,
+        "ranking": losses.RankingLoss,
+    }
+    for kind, union in unions.items():
+        yield f"Of a {kind}:"
+        yield from kinds(union)
 
 
 def placements() -> str:
@@ -256,6 +291,7 @@ FILES: dict[str, Callable[[], str]] = {
     "schemas/recipe.schema.json": lambda: schema(recipe_schema),
     "schemas/report.schema.json": lambda: schema(report_schema),
     "schemas/manifest.schema.json": lambda: schema(manifest_schema),
+    "schemas/training.schema.json": lambda: schema(training_schema),
     "docs/diagnostics.md": diagnostics,
     "docs/reference.md": reference,
     "docs/presets.md": presets,

@@ -12,7 +12,7 @@ from pydantic import Field, computed_field
 from seobuilder.report.record import Document, Record
 from seobuilder.report.schema import document_schema
 
-MANIFEST, REPORT = "manifest.json", "report.json"
+MANIFEST, REPORT, TRAINING = "manifest.json", "report.json", "training.json"
 RESOLVED, SOURCE, WEIGHTS = "recipe.yaml", "source.yaml", "model.safetensors"
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

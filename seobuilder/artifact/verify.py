@@ -11,9 +11,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seobuilder.artifact.manifest import MANIFEST, REPORT, FileEntry, Manifest, manifest_schema
+from seobuilder.artifact.manifest import (
+    MANIFEST,
+    REPORT,
+    TRAINING,
+    FileEntry,
+    Manifest,
+    manifest_schema,
+)
 from seobuilder.errors import BuildFolderError
 from seobuilder.report.schema import report_schema
+from seobuilder.report.training import training_schema
+
+SCHEMAS = {REPORT: report_schema, TRAINING: training_schema}
+"""Documents of a build folder, and what gives the schema that each is held against."""
 
 
 def read_manifest(target: Path) -> Manifest:
@@ -38,7 +49,7 @@ def verify(target: Path) -> list[str]:
     """The problems of the build folder `target`, none if it is complete and unchanged.
 
     Checked are the manifest against its schema and its checksum, every file's presence, size and
-    hash, the absence of other files, and the report against its schema.
+    hash, the absence of other files, and each document against its schema.
     """
     manifest, problems = _read_manifest(target)
     if manifest is None:
@@ -52,9 +63,10 @@ def verify(target: Path) -> list[str]:
     problems += [
         f"{name}: is not in the manifest" for name in _names(target) if name not in expected
     ]
-    if REPORT in manifest.files and not any(p.startswith(f"{REPORT}:") for p in problems):
-        report, unreadable = _read_json(target / REPORT)
-        problems += unreadable or _schema_problems(REPORT, report, report_schema())
+    for name, schema in SCHEMAS.items():
+        if name in manifest.files and not any(p.startswith(f"{name}:") for p in problems):
+            document, unreadable = _read_json(target / name)
+            problems += unreadable or _schema_problems(name, document, schema())
     return problems
 
 

@@ -87,7 +87,9 @@ def resolve(recipe: str, overrides: tuple[str, ...], output_format: Format) -> N
 
 
 @click.command()
-@click.argument("document", type=click.Choice(["recipe", "report", "manifest"]), default="recipe")
+@click.argument(
+    "document", type=click.Choice(["recipe", "report", "manifest", "training"]), default="recipe"
+)
 def schema(document: str) -> None:
     """Print the JSON Schema of a document."""
     click.echo(schema_path(document).read_text(encoding="utf-8"), nl=False)

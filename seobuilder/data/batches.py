@@ -6,7 +6,7 @@ B rows, T tokens, K labels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from seobuilder.data.encode import Examples
 from seobuilder.data.images import read_image
 from seobuilder.data.split import Indices, pick
+from seobuilder.data.token_ids import TokenIds
 from seobuilder.data.tokenizer import encode_texts
 from seobuilder.recipe.spec import Recipe
 from seobuilder.recipe.spec.inputs import InputSpec, TokensInput
@@ -37,7 +38,8 @@ class Batch:
     Inputs: token ids [B, T], features and embeddings [B, size], category ids [B], images
     [B, C, H, W]. Targets: class indices [B] (-100: unlabelled), label sets [B, K] of 0 and 1,
     regression [B], or [B, size] from size 2, and relevance [B] (NaN: unlabelled). An embedding
-    output has no target. `group` [B] numbers the queries whose rows are ranked together.
+    output has no target. `group` [B] numbers the queries whose rows are ranked together. `weights`
+    [B] are by name of output: how much a row counts in its loss, where rows differ in that.
 
     Fractions are float32, or float64 in a float64 recipe; embeddings and images have the recipe's
     own dtype.
@@ -46,17 +48,29 @@ class Batch:
     inputs: dict[str, Tensor]
     targets: dict[str, Tensor]
     group: Tensor | None = None
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        if device.type == "cpu":
+            return self
+        inputs, targets, weights = (
+            {name: tensor.to(device, non_blocking=True) for name, tensor in part.items()}
+            for part in (self.inputs, self.targets, self.weights)
+        )
+        group = None if self.group is None else self.group.to(device)
+        return Batch(inputs, targets, group, weights)
 
 
 def make_batch(
     examples: Examples,
     indices: Sequence[int] | Indices,
     recipe: Recipe,
-    tokenizers: Mapping[str, Tokenizer],
+    tokenizers: Mapping[str, Tokenizer | TokenIds],
 ) -> Batch:
     """The rows `indices` of the data, token rows padded to the longest of them.
 
-    `tokenizers` are by name of input.
+    `tokenizers` are by name of input; or, where all texts were encoded ahead, their ids.
 
     Raises:
         DataError: an image file can't be read any more.
@@ -72,7 +86,12 @@ def make_batch(
         if spec.kind != "embedding"
     }
     group = None if examples.groups is None else torch.from_numpy(examples.groups[rows])
-    return Batch(inputs, targets, group)
+    weights = {
+        name: torch.from_numpy(each[rows]).to(_wide(recipe))
+        for name, each in examples.weights.items()
+        if name in targets
+    }
+    return Batch(inputs, targets, group, weights)
 
 
 def seeded_batch(recipe: Recipe, rows: int = 8) -> Batch:
@@ -112,11 +131,14 @@ def _input(
     name: str,
     spec: InputSpec,
     recipe: Recipe,
-    tokenizers: Mapping[str, Tokenizer],
+    tokenizers: Mapping[str, Tokenizer | TokenIds],
 ) -> Tensor:
     if spec.kind == "tokens":
+        encoded = tokenizers[name]
+        if isinstance(encoded, TokenIds):
+            return torch.from_numpy(encoded.padded(rows, spec.padding_id))
         texts = [examples.texts[name][row] for row in rows]
-        ids = encode_texts(tokenizers[name], texts, spec.max_length)
+        ids = encode_texts(encoded, texts, spec.max_length)
         return _padded(ids, spec.padding_id)
     if spec.kind == "image":
         pixels = [read_image(examples.images[name][row], spec) for row in rows]

@@ -56,6 +56,22 @@ def required_number(cell: object) -> float:
     return value
 
 
+def rate(cell: object) -> float:
+    """A number from 0 to 1, NaN where the cell is empty."""
+    value = number(cell)
+    if value < 0 or value > 1:
+        raise BadCell("D213", f"{value:g} is no rate from 0 to 1; 3.2 % is 0.032 or `3.2%`")
+    return value
+
+
+def row_weight(cell: object) -> float:
+    """How much a row counts: a number that is not negative."""
+    value = required_number(cell)
+    if value < 0:
+        raise BadCell("D213", f"{value:g} is negative, and no row counts less than nothing")
+    return value
+
+
 def vector(size: int, read: Callable[[object], float]) -> Callable[[object], list[float]]:
     """`size` numbers of one cell: a JSON list, or text with spaces between. Empty: all missing."""
 

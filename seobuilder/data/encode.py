@@ -12,12 +12,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from seobuilder.data.cells import (
+    UNLABELLED,
     BadCell,
     category,
     label,
     label_set,
     number,
+    rate,
     required_number,
+    row_weight,
     text,
     vector,
 )
@@ -30,7 +33,8 @@ from seobuilder.recipe.diagnostics import Diagnostic, quote
 from seobuilder.recipe.spec import Recipe
 from seobuilder.recipe.spec.data import DataSpec, FileSplit, ShareSplit
 from seobuilder.recipe.spec.inputs import InputSpec
-from seobuilder.recipe.spec.outputs import OutputSpec
+from seobuilder.recipe.spec.losses import LogLoss
+from seobuilder.recipe.spec.outputs import Classification, OutputSpec
 
 T = TypeVar("T")
 Numbers = NDArray[np.float64]
@@ -44,7 +48,8 @@ class Examples:
     inputs, `numbers`
     features and embeddings [N, size] with NaN for a missing number, and categories [N].
     `targets` holds class indices [N] (-100: unlabelled), regression [N, size] and relevance [N]
-    (NaN: unlabelled), `label_sets` the indices that apply (None: unlabelled).
+    (NaN: unlabelled), `label_sets` the indices that apply (None: unlabelled). `weights` [N] says
+    how much each row counts in an output's loss, for outputs whose rows differ in that.
     `groups` [N] numbers the queries whose rows are ranked together. `train` and `test` are the
     rows of either split, ascending.
     """
@@ -57,6 +62,7 @@ class Examples:
     numbers: dict[str, Numbers | Indices] = field(default_factory=dict)
     targets: dict[str, Numbers | Indices] = field(default_factory=dict)
     label_sets: dict[str, list[tuple[int, ...] | None]] = field(default_factory=dict)
+    weights: dict[str, Numbers] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -114,7 +120,10 @@ class _Encoder:
                 message = f"{quote(name)} is an embedding output, which no column feeds"
                 self.problems.append(Diagnostic("D207", message, path=f"data.columns.{name}"))
         elif spec.kind == "regression":
-            examples.targets[name] = self.vectors(name, spec.size, number)
+            read = rate if spec.is_rate else number
+            examples.targets[name] = self.vectors(name, spec.size, read)
+            if isinstance(spec.loss, LogLoss) and spec.loss.weight is not None:
+                examples.weights[name] = self.row_weights(name, spec.loss.weight)
         elif spec.kind == "ranking":
             examples.targets[name] = self.vectors(name, 1, number)[:, 0]
         else:
@@ -123,6 +132,16 @@ class _Encoder:
                 examples.label_sets[name] = list(self.column(name, label_set(spec.labels), None))
             else:
                 examples.targets[name] = self.indices(name, label(spec.labels))
+                if spec.loss.class_weights is not None and not self.problems:
+                    examples.weights[name] = _class_weights(examples, name, spec)
+
+    def row_weights(self, name: str, column: str) -> Numbers:
+        """How much each row counts: the numbers of a column."""
+        path = f"outputs.{name}.loss.weight"
+        missing = list(self.rows.lacking(column, path))
+        self.problems.extend(missing)
+        values = () if missing else self.values(column, row_weight, 1.0, path)
+        return np.fromiter(values, dtype=np.float64)
 
     def texts(self, name: str) -> Sequence[str]:
         """Texts of an input, which stay in the table."""
@@ -199,7 +218,7 @@ class _Encoder:
     def numbers(self, chunk: Chunk, read: Callable[[object], float], path: str) -> Numbers:
         """A number for each cell; those that Arrow reads as `read` would are read by it."""
         plain = plain_numbers(chunk.stored)
-        if plain is not None:
+        if plain is not None and (read is not rate or _are_rates(plain)):
             return plain
         return np.fromiter(self.read(chunk, read, 0.0, path), dtype=np.float64)
 
@@ -267,6 +286,29 @@ class _Encoder:
             tables = (table.file for table in self.rows.tables)
             sources = {file.name: file.lines for file in tables if file.name in files}
             raise DataError(self.problems, sources)
+
+
+def _class_weights(examples: Examples, name: str, spec: Classification) -> Numbers:
+    """How much each row counts, by its label: as stated, or the same for every label in total.
+
+    Balanced, a label's rows weigh rows / (labels * rows of the label), counted in the training
+    rows; labels that none of them has are left out of the count.
+    """
+    target = examples.targets[name]
+    known = target != UNLABELLED
+    if isinstance(spec.loss.class_weights, tuple):
+        factors = np.array(spec.loss.class_weights, dtype=np.float64)
+    else:
+        train = target[examples.train]
+        labels = spec.labels if isinstance(spec.labels, int) else len(spec.labels)
+        counts = np.bincount(train[train != UNLABELLED], minlength=labels)
+        factors = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    weights: Numbers = np.where(known, factors[np.where(known, target, 0)], 1.0)
+    return weights
+
+
+def _are_rates(numbers: Numbers) -> bool:
+    return bool(((numbers >= 0) & (numbers <= 1)).all())
 
 
 def _group_key(cell: object) -> str:

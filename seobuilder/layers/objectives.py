@@ -1,13 +1,12 @@
-"""The loss of each kind of output, and what chance gives.
+"""The losses of each kind of output.
 
 Losses are means over what is labelled, in float32 at least; where nothing is, they are 0 and keep
-the graph, so that `backward` works. Axes: B batch, K classes or labels, S values, C channels.
+the graph, so that `backward` works. With a weight [B], rows count by it.
+
+Axes: B batch, K classes or labels, S values, C channels.
 """
 
 from __future__ import annotations
-
-import math
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,84 +16,82 @@ UNLABELLED = -100
 """The class index of an example without a label."""
 
 
-class Chance(NamedTuple):
-    """Losses that need no model, in nats.
-
-    `uniform` is the loss of equal probabilities, `entropy` that of the labels' own frequencies: the
-    least that a constant guess can reach.
-    """
-
-    uniform: Tensor
-    entropy: Tensor
-
-
-def classification_loss(logits: Tensor, target: Tensor) -> Tensor:
+def classification_loss(
+    logits: Tensor, target: Tensor, weight: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
     """Cross-entropy: the mean over labelled rows of -log softmax(logits)[target].
 
-    Shapes: logits [B, K] and target [B] integer, -100 where unlabelled, to a scalar.
+    With label smoothing e, the target is 1 - e + e / K for the label and e / K for the others.
+
+    Shapes: logits [B, K], target [B] integer, -100 where unlabelled, and weight [B] to a scalar.
+
+    Source of label smoothing: Rethinking the Inception Architecture for Computer Vision (Szegedy et
+    al. 2016, arXiv:1512.00567, section 7).
     """
-    total = F.cross_entropy(_wide(logits), target, ignore_index=UNLABELLED, reduction="sum")
-    return total / (target != UNLABELLED).sum().clamp(min=1)
+    losses = _cross_entropy(logits, target, label_smoothing)
+    return _mean(losses, target != UNLABELLED, weight)
 
 
-def chance_classification(target: Tensor, classes: int) -> Chance:
-    """ln(classes), and the entropy of the batch's labels.
+def focal_loss(
+    logits: Tensor, target: Tensor, weight: Tensor | None = None, gamma: float = 2.0
+) -> Tensor:
+    """The mean over labelled rows of -(1 - p)^gamma log p, with p = softmax(logits)[target].
 
-    Shapes: target [B] integer, -100 where unlabelled, to two scalars.
+    Shapes: as in `classification_loss`.
+
+    Source: Focal Loss for Dense Object Detection (Lin et al. 2017, arXiv:1708.02002, equation 4).
     """
-    labelled = target != UNLABELLED
-    rows = F.one_hot(target.masked_fill(~labelled, 0), classes) * labelled[:, None]
-    share = rows.sum(dim=0) / labelled.sum().clamp(min=1)
-    entropy = torch.special.entr(share).sum()
-    return Chance(uniform=entropy.new_tensor(math.log(classes)), entropy=entropy)
+    losses = _cross_entropy(logits, target)
+    return _mean(_focused(losses, gamma), target != UNLABELLED, weight)
 
 
-def multilabel_loss(logits: Tensor, target: Tensor) -> Tensor:
+def multilabel_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Binary cross-entropy: the mean over labelled cells of -log sigmoid(+-logits).
 
-    Shapes: logits [B, K] and target [B, K] in 0 .. 1, NaN where unlabelled, to a scalar.
+    The target may lie between 0 and 1: of clicks / impressions, weighted by the impressions, it
+    is the negative log-likelihood of an impression's click.
+
+    Shapes: logits and target, 0 to 1 and NaN where unlabelled, [B, K] or [B], and weight [B], to a
+    scalar.
     """
-    _check_shapes(logits, target)
-    labelled = ~target.isnan()
-    wide = _wide(logits)
-    losses = F.binary_cross_entropy_with_logits(
-        wide, target.to(wide.dtype).masked_fill(~labelled, 0), reduction="none"
-    )
-    return _mean(losses, labelled)
+    return _mean(_binary_cross_entropy(logits, target), ~target.isnan(), weight)
 
 
-def chance_multilabel(target: Tensor) -> Chance:
-    """ln 2, and the mean over labelled cells of the entropy of their label.
+def multilabel_focal_loss(
+    logits: Tensor, target: Tensor, weight: Tensor | None = None, gamma: float = 2.0
+) -> Tensor:
+    """The mean over labelled cells of -(1 - p)^gamma log p, p being that of the label as it is.
 
-    Shapes: target [B, K] in 0 .. 1, NaN where unlabelled, to two scalars.
+    Shapes: as in `multilabel_loss`, with a target of 0 and 1.
+
+    Source: Focal Loss for Dense Object Detection (Lin et al. 2017, arXiv:1708.02002, equation 4).
     """
-    labelled = ~target.isnan()
-    share = _wide(target).nan_to_num(0).sum(dim=0) / labelled.sum(dim=0).clamp(min=1)
-    entropies = torch.special.entr(share) + torch.special.entr(1 - share)
-    entropy = _mean(entropies.expand(target.shape), labelled)
-    return Chance(uniform=entropy.new_tensor(math.log(2)), entropy=entropy)
+    losses = _binary_cross_entropy(logits, target)
+    return _mean(_focused(losses, gamma), ~target.isnan(), weight)
 
 
-def regression_loss(prediction: Tensor, target: Tensor) -> Tensor:
+def regression_loss(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Squared error: the mean over labelled cells of (prediction - target)^2.
 
-    Shapes: prediction and target [B] or [B, S], NaN where unlabelled, to a scalar.
+    Shapes: prediction and target [B] or [B, S], NaN where unlabelled, and weight [B], to a scalar.
     """
-    _check_shapes(prediction, target)
-    labelled = ~target.isnan()
-    wide = _wide(prediction)
-    return _mean((wide - target.to(wide.dtype).masked_fill(~labelled, 0)).square(), labelled)
+    known, labelled = _known(prediction, target)
+    return _mean((_wide(prediction) - known).square(), labelled, weight)
 
 
-def chance_regression(target: Tensor) -> Tensor:
-    """The loss of always giving each value's mean: its variance in the batch.
+def huber_loss(
+    prediction: Tensor, target: Tensor, weight: Tensor | None = None, delta: float = 1.0
+) -> Tensor:
+    """The mean over labelled cells of e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2).
 
-    Shapes: target [B] or [B, S], NaN where unlabelled, to a scalar.
+    Shapes: as in `regression_loss`.
+
+    Source: Robust Estimation of a Location Parameter (Huber 1964, Annals of Mathematical
+    Statistics 35).
     """
-    labelled = ~target.isnan()
-    known = _wide(target).masked_fill(~labelled, 0)
-    mean = known.sum(dim=0) / labelled.sum(dim=0).clamp(min=1)
-    return regression_loss(mean.expand(target.shape), target)
+    known, labelled = _known(prediction, target)
+    losses = F.huber_loss(_wide(prediction), known, reduction="none", delta=delta)
+    return _mean(losses, labelled, weight)
 
 
 def ranking_loss(scores: Tensor, relevance: Tensor, group: Tensor) -> Tensor:
@@ -110,10 +107,8 @@ def ranking_loss(scores: Tensor, relevance: Tensor, group: Tensor) -> Tensor:
     the top-one probabilities of ListNet), with p in proportion to relevance as in An Analysis of
     the Softmax Cost Function for Learning to Rank (Bruch et al. 2019, ICTIR).
     """
-    _check_shapes(scores, relevance)
-    labelled = ~relevance.isnan()
+    known, labelled = _known(scores, relevance)
     wide = _wide(scores)
-    known = relevance.to(wide.dtype).masked_fill(~labelled, 0)
     # Every item has itself for company, so that no list is empty and no logarithm infinite.
     itself = torch.eye(len(group), dtype=torch.bool, device=group.device)
     together = (group[:, None] == group) & labelled | itself
@@ -124,12 +119,40 @@ def ranking_loss(scores: Tensor, relevance: Tensor, group: Tensor) -> Tensor:
     return (share * (log_sum - wide)).sum() / share.sum().clamp(min=1)
 
 
-def chance_ranking(relevance: Tensor, group: Tensor) -> Tensor:
-    """The ranking loss of equal scores.
+def lambda_rank_loss(scores: Tensor, relevance: Tensor, group: Tensor) -> Tensor:
+    """The mean over groups of sum_ij |change of NDCG_ij| log(1 + exp(s_j - s_i)).
 
-    Shapes: relevance [B] and group [B] integer, as in `ranking_loss`, to a scalar.
+    The sum is over pairs of a group in which i is more relevant than j, and the change is that of
+    exchanging their places in the order of the scores; gains are 2^relevance - 1. Its gradient is
+    LambdaRank's. A group of equally relevant items has no pair and does not count.
+
+    Shapes: as in `ranking_loss`.
+
+    Source: From RankNet to LambdaRank to LambdaMART: An Overview (Burges 2010, MSR-TR-2010-82,
+    sections 3 and 4); as the gradient of a loss: The LambdaLoss Framework (Wang et al. 2018, CIKM).
     """
-    return ranking_loss(torch.zeros_like(relevance), relevance, group)
+    known, labelled = _known(scores, relevance)
+    wide = _wide(scores)
+    together = (group[:, None] == group) & labelled[:, None] & labelled
+    pairs = together & (known[:, None] > known)
+    with torch.no_grad():
+        gains = known.exp2() - 1
+        ideal = (together * gains * _discounts(known, together)[None]).sum(dim=1)
+        discounts = _discounts(wide, together)
+        change = (gains[:, None] - gains).abs() * (discounts[:, None] - discounts).abs()
+        change = pairs * change / ideal.masked_fill(ideal <= 0, 1)[:, None]
+        # Each row of a group that has a pair is its size's part of one group.
+        has_pair = (together & pairs.any(dim=1)[None]).any(dim=1)
+        groups = (has_pair / together.sum(dim=1).clamp(min=1)).sum()
+    losses = F.softplus(wide[None] - wide[:, None])
+    return (change * losses).sum() / groups.clamp(min=1)
+
+
+def _discounts(scores: Tensor, together: Tensor) -> Tensor:
+    """1 / log2(1 + place) of each item [B] in the order of its group; ties stand as they are."""
+    earlier = torch.ones_like(together).tril(-1)
+    ahead = (scores > scores[:, None]) | ((scores == scores[:, None]) & earlier)
+    return 1 / torch.log2(2.0 + (ahead & together).sum(dim=1))
 
 
 def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
@@ -148,17 +171,47 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tenso
     return F.cross_entropy(logits, torch.arange(len(first), device=first.device))
 
 
-def chance_contrastive(batch: int) -> float:
-    """The contrastive loss of equal products: ln(batch)."""
-    return math.log(batch)
-
-
 def _wide(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def _mean(losses: Tensor, labelled: Tensor) -> Tensor:
-    return losses.masked_fill(~labelled, 0).sum() / labelled.sum().clamp(min=1)
+def _cross_entropy(logits: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Of each row [B]; 0 where unlabelled."""
+    return F.cross_entropy(
+        _wide(logits),
+        target,
+        ignore_index=UNLABELLED,
+        reduction="none",
+        label_smoothing=label_smoothing,
+    )
+
+
+def _binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Of each cell; a number where unlabelled too."""
+    known, _ = _known(logits, target)
+    return F.binary_cross_entropy_with_logits(_wide(logits), known, reduction="none")
+
+
+def _focused(losses: Tensor, gamma: float) -> Tensor:
+    """(1 - p)^gamma times losses of -log p."""
+    # The power's derivative at 0, where p rounds to 1, is infinite for a gamma below 1.
+    return (-torch.expm1(-losses)).clamp(min=1e-12) ** gamma * losses
+
+
+def _known(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The target in the output's wide dtype, 0 where unlabelled; and where it is labelled."""
+    _check_shapes(output, target)
+    labelled = ~target.isnan()
+    return target.to(_wide(output).dtype).masked_fill(~labelled, 0), labelled
+
+
+def _mean(losses: Tensor, labelled: Tensor, weight: Tensor | None) -> Tensor:
+    """The mean of what is labelled, rows counting by their weight [B] if there is one."""
+    if weight is None:
+        return losses.masked_fill(~labelled, 0).sum() / labelled.sum().clamp(min=1)
+    counts = labelled * (weight if losses.ndim == 1 else weight[:, None])
+    total = counts.sum()
+    return (losses.masked_fill(~labelled, 0) * counts).sum() / total.masked_fill(total <= 0, 1)
 
 
 def _check_shapes(output: Tensor, target: Tensor) -> None:

@@ -174,7 +174,9 @@ def _override(result: Composition, text: str) -> None:
         return
     try:
         node = _value(value, file, len(path) + 1)
-        changed = assign(result.document, segments, Entry(mark, node))
+        # All of it has defaults, so that a recipe may lack the section and its parts.
+        make = segments[0] == "training"
+        changed = assign(result.document, segments, Entry(mark, node), make=make)
     except RecipeError as error:
         for problem in error.diagnostics:
             result.problem("R208", problem.message, problem.mark or mark, path, problem.help)

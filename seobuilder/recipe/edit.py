@@ -58,8 +58,10 @@ def put(node: Mapping, path: tuple[str, ...], value: Node) -> Mapping:
     return changed
 
 
-def assign(node: Node, segments: list[str], entry: Entry) -> Node:
+def assign(node: Node, segments: list[str], entry: Entry, *, make: bool = False) -> Node:
     """The tree with `entry` at the end of a path whose parents are there; a null deletes.
+
+    With `make`, mappings on the path that are not there are made.
 
     Raises:
         ValueError: the path leads through something that is not there, or there is nothing to
@@ -71,20 +73,21 @@ def assign(node: Node, segments: list[str], entry: Entry) -> Node:
         if not head.isdecimal() or int(head) >= len(node.items):
             raise ValueError(f"{quote(head)} is not an index of a list of {len(node.items)}")
         index = int(head)
-        value = assign(node.items[index], rest, entry) if rest else entry.value
+        value = assign(node.items[index], rest, entry, make=make) if rest else entry.value
         changed = () if delete else (value,)
         return Sequence(node.mark, (*node.items[:index], *changed, *node.items[index + 1 :]))
     if not isinstance(node, Mapping):
         raise ValueError(f"there is nothing below a single value, so no {quote(head)}")
-    if head not in node.entries and (rest or delete):
+    if head not in node.entries and (delete or (rest and not make)):
         guess = suggest(head, node.entries)
         hint = f"; did you mean `{guess}`?" if guess else ""
         raise ValueError(f"there is no {quote(head)}{hint}")
     if delete:
         return without(node, head)
     if rest:
-        old = node.entries[head]
-        entry = Entry(old.key_mark, assign(old.value, rest, entry))
+        mark = entry.key_mark
+        old = node.entries.get(head, Entry(mark, Mapping(mark, {})))
+        entry = Entry(old.key_mark, assign(old.value, rest, entry, make=make))
     return Mapping(node.mark, {**node.entries, head: entry})
 
 

@@ -47,10 +47,24 @@ class LoadedRecipe:
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """The resolved recipe as plain data: `extends`, `--set` and presets are worked in."""
-        data = plain(self.document)
+        """The resolved recipe as plain data: `extends`, `--set` and presets are worked in.
+
+        So are the learning rates that the preset `mup` brings, which its rules don't tell.
+        """
+        data: Any = plain(self.document)
         assert isinstance(data, dict)
+        if self.has_mup_rates:
+            training = data.setdefault("training", {})
+            training.setdefault("optimizer", {})["rates"] = "mup"
         return data
+
+    @property
+    def has_mup_rates(self) -> bool:
+        """Whether learning rates follow muP: as stated, else where its preset is used."""
+        rates = self.recipe.training.optimizer.rates
+        if rates is None:
+            return any(preset.name == "mup" for preset in self.used_presets)
+        return rates == "mup"
 
     def mark(self, *path: str | int, key: bool = False) -> Mark:
         """Where the value at a path of the resolved document, or its key, stands."""

@@ -16,6 +16,7 @@ from seobuilder.recipe.document import (
     format_path,
     plain,
 )
+from seobuilder.recipe.spec.training import metrics_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def check_references(document: Mapping) -> list[Diagnostic]:
     columns = _entries(document, "data").get("columns")
     if columns is not None and isinstance(columns.value, Mapping):
         checker.check_columns(columns.value.entries, columns.key_mark)
+    checker.check_training(_value(document, "training"))
     return checker.problems
 
 
@@ -115,6 +117,24 @@ class _Checker:
             if name not in fed:
                 message = f"no column feeds the input {quote(name)}"
                 self._problem("R210", message, mark, "data.columns")
+
+    def check_training(self, section: Node | None) -> None:
+        """Weights of outputs that are not there, and metrics that none of them has."""
+        weights = _value(section, "weights")
+        for name, entry in weights.entries.items() if isinstance(weights, Mapping) else ():
+            if name not in self.outputs:
+                path = format_path(("training", "weights", name))
+                reference = _Reference("training", name, entry.key_mark, path)
+                self._unknown(reference, list(self.outputs), "output")
+        metric = _value(_value(section, "early_stopping"), "metric")
+        known = list(metrics_of({name: _kind(entry) for name, entry in self.outputs.items()}))
+        name = metric.value if isinstance(metric, Scalar) else None
+        if isinstance(metric, Scalar) and isinstance(name, str) and name and name not in known:
+            guess = suggest(name, known)
+            hint = f"; did you mean `{guess}`?" if guess else ""
+            message = f"no output has the metric {quote(name)}{hint}"
+            path = "training.early_stopping.metric"
+            self._problem("R212", message, metric.mark, path, f"one of {', '.join(known)}")
 
     def _share(self, reference: _Reference, owners: list[str]) -> None:
         shared = self.modules.get(reference.name)

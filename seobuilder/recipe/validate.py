@@ -83,7 +83,7 @@ def _diagnose(document: Mapping, details: ErrorDetails) -> Diagnostic:
                 return _unknown_key(document, (*path, name), [key])
         return Diagnostic("R101", f"missing key `{key}`", key_mark, format_path(path))
     if kind == "union_tag_invalid":
-        key = context["discriminator"].strip("'")
+        key = context["discriminator"].strip("'()")  # a key, or a function of its name
         choices = re.findall(r"'([^']*)'", context["expected_tags"])
         return _choice("R102", key, choices, document, (*path, key))
     if kind == "literal_error":

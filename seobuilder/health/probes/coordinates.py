@@ -27,22 +27,24 @@ FACTORS = (0.5, 1.0, 2.0)
 RATE = 1e-3
 """Learning rate: large, so that what moves too far shows within a few steps."""
 
-HIDDEN = ("weight", "residual_out", "gate", "recurrent_input", "recurrent_hidden", "head")
-"""Roles whose rate shrinks with width under muP: hidden weights and readouts."""
-
 
 def coordinate_records(
-    model: nn.Module, plan: Plan, recipe: Recipe, batch: Batch, factor: float, *, mup: bool
+    model: nn.Module,
+    plan: Plan,
+    recipe: Recipe,
+    batch: Batch,
+    factor: float,
+    rates: Mapping[str, float],
 ) -> list[CoordinateRecord]:
     """Train some steps with AdamW, and tell after each how far every signal has moved.
 
     Args:
         model: built from `plan`; it is trained.
         factor: what its widths were multiplied with.
-        mup: whether hidden weights and readouts have the rate times base_width / fan_in.
+        rates: by logical name, what multiplies the rate of each parameter.
     """
     quiet(model)
-    optimizer = torch.optim.AdamW(_groups(model, plan, recipe, mup=mup), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(_groups(model, plan, rates), weight_decay=0.0)
     start = _signals(model, plan, batch)
     records = []
     for step in range(1, STEPS + 1):
@@ -55,17 +57,16 @@ def coordinate_records(
     return records
 
 
-def _groups(model: nn.Module, plan: Plan, recipe: Recipe, *, mup: bool) -> list[dict[str, object]]:
+def _groups(model: nn.Module, plan: Plan, rates: Mapping[str, float]) -> list[dict[str, object]]:
     """The parameters with their rates."""
     stored = dict(model.named_parameters(remove_duplicate=False))
-    groups: list[dict[str, object]] = []
-    for assignment in plan.assignments:
-        parameter = assignment.parameter
-        rate = RATE
-        if mup and parameter.role in HIDDEN and parameter.fans and recipe.base_width:
-            rate *= recipe.base_width / parameter.fans.fan_in
-        groups.append({"params": [stored[name] for name in parameter.stored], "lr": rate})
-    return groups
+    return [
+        {
+            "params": [stored[name] for name in assignment.parameter.stored],
+            "lr": RATE * rates[assignment.parameter.name],
+        }
+        for assignment in plan.assignments
+    ]
 
 
 @torch.no_grad()

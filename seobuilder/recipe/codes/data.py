@@ -133,6 +133,11 @@ DATA: dict[str, Code] = {
         "`seobuild check --data` only.",
         "Add rows that have it, or delete it from `labels` if it was never meant to be there.",
     ),
+    "D213": Code(
+        "number out of its range",
+        "A loss takes the number as a rate from 0 to 1, or as a weight of 0 or more.",
+        "Correct the cell, or choose another `loss` for the output.",
+    ),
     "D301": Code(
         "not a tokenizer",
         "The file is not a `tokenizer.json` of the Hugging Face tokenizers library, or of a "

@@ -226,4 +226,16 @@ LANGUAGE: dict[str, Code] = {
         "Given are weights and tokenizers, by exactly the name that the recipe has for them.",
         "Correct NAME to the recipe's `file:` or `tokenizer:`, or leave the file out.",
     ),
+    "R212": Code(
+        "no such metric",
+        "Training is to stop by a metric that none of the recipe's outputs has. A metric is "
+        "`loss`, the weighted sum of all losses, or one of an output, such as `intent.accuracy`.",
+        "Name one of those that the message lists.",
+    ),
+    "R213": Code(
+        "nothing to train",
+        "No output of the recipe has a loss: an embedding is trained against the output that its "
+        "`contrast` names, and others need labels.",
+        "Give an embedding output a `contrast`, or add an output with labels.",
+    ),
 }

@@ -4,10 +4,22 @@ from seobuilder.recipe.spec import (
     data,
     initialization,
     inputs,
+    losses,
     modules,
     normalization,
     outputs,
+    training,
 )
 from seobuilder.recipe.spec.recipe import Recipe
 
-__all__ = ["Recipe", "data", "initialization", "inputs", "modules", "normalization", "outputs"]
+__all__ = [
+    "Recipe",
+    "data",
+    "initialization",
+    "inputs",
+    "losses",
+    "modules",
+    "normalization",
+    "outputs",
+    "training",
+]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from seobuilder.recipe.spec.base import Exact, Items, Name, RelativePath, Spec, Width
 from seobuilder.recipe.spec.data import DataSpec
@@ -13,6 +14,7 @@ from seobuilder.recipe.spec.inputs import InputSpec, TokensInput
 from seobuilder.recipe.spec.modules import ModuleSpec
 from seobuilder.recipe.spec.normalization import NormalizationSpec
 from seobuilder.recipe.spec.outputs import OutputSpec
+from seobuilder.recipe.spec.training import TrainingSpec
 
 ParameterName = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -45,6 +47,9 @@ class Recipe(Spec):
         min_length=1, max_length=1000, description="what the model says"
     )
     data: DataSpec | None = Field(None, description="rows to train and measure on")
+    training: TrainingSpec = Field(
+        default_factory=TrainingSpec, description="how `seobuild train` trains the model"
+    )
     normalization: Items[NormalizationSpec] = Field(
         (),
         max_length=1000,
@@ -56,6 +61,13 @@ class Recipe(Spec):
     ties: dict[ParameterName, ParameterName] = Field(
         default_factory=dict, description="alias: owner, both names of parameters"
     )
+
+    @model_validator(mode="after")
+    def _mup_has_a_base(self) -> Recipe:
+        if self.training.optimizer.rates == "mup" and self.base_width is None:
+            message = "the rates of mup need a `base_width`, the width that they were tuned at"
+            raise PydanticCustomError("combination", message, {"key": "training"})
+        return self
 
     @property
     def token_inputs(self) -> dict[str, TokensInput]:

@@ -1,0 +1,5 @@
+"""`python -m seobuilder`: the command `seobuild`, for launchers that start modules."""
+
+from seobuilder.cli.main import main
+
+main()

@@ -1,0 +1,217 @@
+"""`seobuilder.train`: a recipe's model, trained on its data and published like a build."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from seobuilder.artifact.folder import Content, refuse, write
+from seobuilder.artifact.manifest import TRAINING
+from seobuilder.builder import load
+from seobuilder.building.losses import trained_outputs
+from seobuilder.data.encode import Examples
+from seobuilder.errors import DataError
+from seobuilder.layers import SearchModel
+from seobuilder.recipe.diagnostics import Diagnostic
+from seobuilder.recipe.files import NO_FILES, Files
+from seobuilder.recipe.load import LoadedRecipe, load_recipe
+from seobuilder.report.training import Evaluation, StepPoint, TrainingRecord
+from seobuilder.stages import Building
+from seobuilder.training.batching import hold_out
+from seobuilder.training.callbacks import Callback
+from seobuilder.training.checkpoints import Position, RunFolder
+from seobuilder.training.feed import Feed, make_feed
+from seobuilder.training.journal import METRICS_FILE, Journal
+from seobuilder.training.loop import Loop
+
+POINTS = 1000
+"""Steps of the curve in a record, at most."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, in evaluation mode, and the record of its training."""
+
+    model: SearchModel
+    record: TrainingRecord
+
+
+def train(
+    recipe: str | Path | LoadedRecipe,
+    output: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    files: Files = NO_FILES,
+    *,
+    callbacks: Sequence[Callback] = (),
+    resume: bool = False,
+    force: bool = False,
+) -> Trained:
+    """Train a recipe's model on its data, as its `training` section says.
+
+    Args:
+        recipe: a path, or the name of a shipped recipe.
+        output: the folder that the trained model is written to, for `seobuilder.load`; while it
+            is trained, checkpoints lie beside it in `OUTPUT.partial`. None writes nothing.
+        overrides: changes to the recipe, such as `training.epochs=3`.
+        files: where weights and tokenizers are, by the names that the recipe has for them.
+        callbacks: what watches the run, called in this order.
+        resume: go on from the last checkpoint, if there is one.
+        force: replace what is at `output`, and begin anew where a run was left unfinished.
+
+    Raises:
+        RecipeError: the recipe is invalid, or has nothing to train.
+        DataError: its data is.
+        BuildFolderError: something is in the way, or the disk refuses.
+        EnvironmentProblem: a file can't be read, or the machine lacks what the recipe asks for.
+        TrainingStopped: a callback stopped the run.
+    """
+    loaded = recipe if isinstance(recipe, LoadedRecipe) else load_recipe(recipe, overrides, files)
+    training = Training(loaded)
+    return training.run(
+        None if output is None else Path(output), callbacks, resume=resume, force=force
+    )
+
+
+class Training:
+    """The training of one recipe, from its data to its folder."""
+
+    def __init__(self, loaded: LoadedRecipe) -> None:
+        """Take the recipe; nothing is read yet."""
+        # What was trained is another thing than what was built of the same recipe.
+        packages = {name: version(name) for name in ("accelerate", "torchmetrics")}
+        self.building = Building(loaded, further={"training": packages})
+
+    def is_done(self, target: Path) -> bool:
+        """Whether `target` holds this very training.
+
+        Raises:
+            BuildFolderError: it holds something else.
+        """
+        return self.building.status(target) == "same"
+
+    def run(
+        self,
+        target: Path | None,
+        callbacks: Sequence[Callback] = (),
+        *,
+        resume: bool = False,
+        force: bool = False,
+    ) -> Trained:
+        """Train, and write the folder if there is a target; what is there already is loaded."""
+        if target is not None:
+            if not force and self.is_done(target):
+                return _written(target)
+            refuse(target, force)
+        examples = self._examples()
+        building, recipe = self.building, self.building.loaded.recipe
+        spec = recipe.training
+        train_rows, validation = hold_out(
+            examples.train, spec.validation, recipe.seed, examples.groups
+        )
+        feed = make_feed(recipe, examples, building.tokenizers)
+        self._require_loss(feed)
+        folder = None
+        if target is not None:
+            folder = RunFolder(target, building.manifest, spec.checkpoints.keep)
+            folder.begin(resume=resume, force=force)
+        journal = Journal(spec.log_steps, None if folder is None else folder.journal)
+        loop = Loop(building, feed, train_rows, validation, [journal, *callbacks], folder)
+        if folder is not None and (step := loop.take_up()):
+            journal.take_up(folder.journal, step)
+        position = loop.run()
+        test = loop.look(examples.test, "test")
+        loop.end()
+        rows = len(train_rows), len(validation), len(examples.test)
+        record = _record(loop, journal, position, rows, test)
+        if folder is not None and target is not None and loop.state.is_main:
+            write(target, self._files(journal, record), building.manifest, force=force)
+            folder.remove()
+        loop.accelerator.wait_for_everyone()
+        return Trained(building.model, record)
+
+    def _examples(self) -> Examples:
+        examples = self.building.examples
+        if examples is None:
+            help = "add `data` with `files` and `columns`; `seobuild new` starts a recipe with some"
+            raise DataError(
+                [
+                    Diagnostic(
+                        "D100", "training needs data, and there is none", path="data", help=help
+                    )
+                ]
+            )
+        return examples
+
+    def _require_loss(self, feed: Feed) -> None:
+        """There is something to train: an output with a target, or one with a contrast."""
+        loaded = self.building.loaded
+        if not trained_outputs(loaded.recipe, feed.batch(feed.examples.train[:1])):
+            message = "no output can be trained: an embedding learns from its `contrast`"
+            help = "state the embedding output of the other side, or an output with labels"
+            mark = loaded.mark("outputs", key=True)
+            raise loaded.fail([Diagnostic("R213", message, mark, "outputs", help=help)])
+
+    def _files(self, journal: Journal, record: TrainingRecord) -> dict[str, Content]:
+        text = json.dumps(record.model_dump(mode="json"), indent=2, allow_nan=False)
+        return {
+            **self.building.model_files(),
+            METRICS_FILE: journal.content(),
+            TRAINING: text.encode() + b"\n",
+        }
+
+
+def read_record(folder: Path) -> TrainingRecord:
+    """The record in the folder of a trained model."""
+    return TrainingRecord.model_validate_json((folder / TRAINING).read_bytes())
+
+
+def _written(target: Path) -> Trained:
+    return Trained(load(target).eval(), read_record(target))
+
+
+def _record(
+    loop: Loop,
+    journal: Journal,
+    position: Position,
+    rows: tuple[int, int, int],
+    test: dict[str, float],
+) -> TrainingRecord:
+    points = [line for line in journal.lines if "split" not in line]
+    every = -(-len(points) // POINTS) or 1
+    figures: dict[Literal["validation", "test"], dict[str, float | None]] = {}
+    if position.figures:
+        figures["validation"] = {**position.figures}
+    if test:
+        figures["test"] = {**test}
+    return TrainingRecord(
+        name=loop.state.recipe.name,
+        settings=loop.spec.model_dump(mode="json"),
+        seed=loop.seed,
+        device=loop.device.type,
+        processes=loop.accelerator.num_processes,
+        rows=dict(zip(("train", "validation", "test"), rows, strict=True)),
+        steps=position.step,
+        epochs=loop.epochs_done,
+        ended="early" if loop.ended_early else "complete",
+        kept=position.kept,
+        seconds=position.seconds,
+        tokens=position.tokens,
+        curve=tuple(
+            StepPoint(**{key: line[key] for key in StepPoint.model_fields})
+            for line in points[::every]
+        ),
+        evaluations=tuple(
+            Evaluation(
+                step=line["step"],
+                split=line["split"],
+                figures={k: v for k, v in line.items() if k not in Evaluation.model_fields},
+            )
+            for line in journal.lines
+            if "split" in line
+        ),
+        figures=figures,
+    )
