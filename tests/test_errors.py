@@ -35,6 +35,7 @@ def test_invalid_input_survives_pickling():
         (errors.InvalidArgument, 1),
         (errors.BuildFolderError, 3),
         (errors.EnvironmentProblem, 3),
+        (errors.TrainingStopped, 1),
     ],
 )
 def test_exit_codes(error, exit_code):

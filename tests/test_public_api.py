@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_the_public_names() -> None:
     public = {
-        *("build", "encoder", "inspect", "load", "plan", "__version__"),
+        *("build", "encoder", "inspect", "load", "plan", "train", "__version__"),
+        *("Trained", "TrainingStopped"),
         *("BuildFolderError", "DataError", "EnvironmentProblem"),
         *("InvalidArgument", "InvalidInput", "RecipeError", "SeobuilderError"),
     }

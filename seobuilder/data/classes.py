@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from seobuilder.data.cells import UNLABELLED
-from seobuilder.data.encode import Examples
 from seobuilder.recipe.spec.outputs import Classification, Multilabel
+
+if TYPE_CHECKING:
+    from seobuilder.data.encode import Examples
 
 
 def class_counts(

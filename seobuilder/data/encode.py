@@ -24,6 +24,7 @@ from seobuilder.data.cells import (
     text,
     vector,
 )
+from seobuilder.data.classes import balanced_weights, class_counts
 from seobuilder.data.images import image_path
 from seobuilder.data.numbers import plain_numbers
 from seobuilder.data.sources import Chunk, Rows, read_rows
@@ -289,20 +290,14 @@ class _Encoder:
 
 
 def _class_weights(examples: Examples, name: str, spec: Classification) -> Numbers:
-    """How much each row counts, by its label: as stated, or the same for every label in total.
-
-    Balanced, a label's rows weigh rows / (labels * rows of the label), counted in the training
-    rows; labels that none of them has are left out of the count.
-    """
+    """How much each row counts, by its label; 1 where it has none."""
+    stated = spec.loss.class_weights
+    if isinstance(stated, tuple):
+        factors = np.array(stated, dtype=np.float64)
+    else:
+        factors = balanced_weights(class_counts(examples, name, spec))
     target = examples.targets[name]
     known = target != UNLABELLED
-    if isinstance(spec.loss.class_weights, tuple):
-        factors = np.array(spec.loss.class_weights, dtype=np.float64)
-    else:
-        train = target[examples.train]
-        labels = spec.labels if isinstance(spec.labels, int) else len(spec.labels)
-        counts = np.bincount(train[train != UNLABELLED], minlength=labels)
-        factors = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
     weights: Numbers = np.where(known, factors[np.where(known, target, 0)], 1.0)
     return weights
 

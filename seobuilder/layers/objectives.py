@@ -152,7 +152,7 @@ def _discounts(scores: Tensor, together: Tensor) -> Tensor:
     """1 / log2(1 + place) of each item [B] in the order of its group; ties stand as they are."""
     earlier = torch.ones_like(together).tril(-1)
     ahead = (scores > scores[:, None]) | ((scores == scores[:, None]) & earlier)
-    return 1 / torch.log2(2.0 + (ahead & together).sum(dim=1))
+    return 1 / torch.log2(2 + (ahead & together).sum(dim=1).to(scores.dtype))
 
 
 def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:

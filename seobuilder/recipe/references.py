@@ -128,11 +128,11 @@ class _Checker:
                 self._unknown(reference, list(self.outputs), "output")
         metric = _value(_value(section, "early_stopping"), "metric")
         known = list(metrics_of({name: _kind(entry) for name, entry in self.outputs.items()}))
-        name = metric.value if isinstance(metric, Scalar) else None
-        if isinstance(metric, Scalar) and isinstance(name, str) and name and name not in known:
-            guess = suggest(name, known)
+        word = metric.value if isinstance(metric, Scalar) else None
+        if isinstance(metric, Scalar) and isinstance(word, str) and word and word not in known:
+            guess = suggest(word, known)
             hint = f"; did you mean `{guess}`?" if guess else ""
-            message = f"no output has the metric {quote(name)}{hint}"
+            message = f"no output has the metric {quote(word)}{hint}"
             path = "training.early_stopping.metric"
             self._problem("R212", message, metric.mark, path, f"one of {', '.join(known)}")
 

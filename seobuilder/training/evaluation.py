@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from seobuilder.building.losses import is_labelled, output_losses
 from seobuilder.data.batches import Batch
 from seobuilder.data.split import Indices
-from seobuilder.recipe.spec.outputs import EmbeddingOutput
 from seobuilder.recipe.spec.training import BatchSpec
 from seobuilder.training.batching import cut
 from seobuilder.training.feed import Feed
@@ -114,9 +113,8 @@ def _figures(feed: Feed, parts: list[_Part]) -> dict[str, float]:
         total += recipe.training.weights.get(name, 1.0) * loss
         figures[f"{name}.loss"] = loss
         spec = recipe.outputs[name]
-        # An embedding that has a loss has a contrast.
-        is_embedding = isinstance(spec, EmbeddingOutput)
-        other = answers[str(spec.contrast)] if is_embedding else targets[name]
+        contrast = getattr(spec, "contrast", None)
+        other = targets[name] if contrast is None else answers[contrast]
         found = measure(spec, answers[name], other, group)
         figures |= {f"{name}.{metric}": value for metric, value in found.items()}
     return {"loss": total, **figures}

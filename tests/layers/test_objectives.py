@@ -20,15 +20,6 @@ def test_classification_leaves_unlabelled_rows_out() -> None:
     torch.testing.assert_close(o.classification_loss(logits, target), expected)
 
 
-def test_chance_of_classification() -> None:
-    chance = o.chance_classification(torch.tensor([0, 0, 1, -100, 1, 0]), 4)
-    assert float(chance.uniform) == pytest.approx(math.log(4))
-    assert float(chance.entropy) == pytest.approx(-0.6 * math.log(0.6) - 0.4 * math.log(0.4))
-    target = torch.tensor([0, 3, 1, -100])
-    equal = o.classification_loss(torch.zeros(4, 4), target)
-    torch.testing.assert_close(o.chance_classification(target, 4).uniform, equal)
-
-
 def test_multilabel_leaves_unlabelled_cells_out() -> None:
     logits = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
     target = torch.tensor([[1.0, NAN], [0.0, 1.0]])
@@ -40,22 +31,12 @@ def test_multilabel_leaves_unlabelled_cells_out() -> None:
     assert float(o.multilabel_loss(logits, target)) == pytest.approx(sum(terms) / 3)
 
 
-def test_chance_of_multilabel_is_what_constant_logits_reach() -> None:
-    target = torch.tensor([[1.0, 0.0], [0.0, NAN], [0.0, 0.0], [0.0, 1.0]])
-    share = torch.tensor([1 / 4, 1 / 3])
-    chance = o.chance_multilabel(target)
-    best = o.multilabel_loss(share.logit().expand(4, 2), target)
-    torch.testing.assert_close(chance.entropy, best)
-    torch.testing.assert_close(chance.uniform, o.multilabel_loss(torch.zeros(4, 2), target))
-
-
 @pytest.mark.parametrize("shape", [(6,), (6, 2)])
-def test_regression_and_its_chance(shape: tuple[int, ...]) -> None:
+def test_regression_leaves_unlabelled_cells_out(shape: tuple[int, ...]) -> None:
     prediction, target = torch.randn(shape), torch.randn(shape)
     torch.testing.assert_close(
         o.regression_loss(prediction, target), F.mse_loss(prediction, target)
     )
-    torch.testing.assert_close(o.chance_regression(target), target.var(0, correction=0).mean())
     target[0] = NAN
     torch.testing.assert_close(
         o.regression_loss(prediction, target), F.mse_loss(prediction[1:], target[1:])
@@ -85,9 +66,6 @@ def test_ranking_equals_a_loop_over_groups(items: list[tuple[float, float, int]]
     assert loss.item() == pytest.approx(reference_ranking(scores, relevance, group), abs=1e-4)
     loss.backward()
     assert given_scores.grad is not None and given_scores.grad.isfinite().all()
-    chance = o.chance_ranking(torch.tensor(relevance), torch.tensor(group))
-    zeros = [0.0] * len(items)
-    assert float(chance) == pytest.approx(reference_ranking(zeros, relevance, group), abs=1e-4)
 
 
 def test_contrastive_is_cross_entropy_on_the_diagonal() -> None:
@@ -96,7 +74,83 @@ def test_contrastive_is_cross_entropy_on_the_diagonal() -> None:
     expected = -(first @ second.T / 0.5).log_softmax(1).diagonal().mean()
     torch.testing.assert_close(loss, expected)
     same = torch.ones(5, 3)
-    assert float(o.contrastive_loss(same, same, 0.1)) == pytest.approx(o.chance_contrastive(5))
+    assert float(o.contrastive_loss(same, same, 0.1)) == pytest.approx(math.log(5))
+
+
+def test_label_smoothing_and_focus_by_hand() -> None:
+    logits, target = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0]]), torch.tensor([0, -100])
+    p = [math.exp(x) / (math.exp(2) + 1 + math.exp(-1)) for x in (2, 0, -1)]
+    smooth = -(0.8 * math.log(p[0]) + 0.1 * math.log(p[1]) + 0.1 * math.log(p[2]))
+    assert float(o.classification_loss(logits, target, None, 0.3)) == pytest.approx(smooth)
+    focal = -((1 - p[0]) ** 2) * math.log(p[0])
+    assert float(o.focal_loss(logits, target)) == pytest.approx(focal)
+    assert float(o.focal_loss(logits, target, None, 0.0)) == pytest.approx(-math.log(p[0]))
+
+
+def test_binary_focus_by_hand() -> None:
+    p = 1 / (1 + math.exp(-1.5))
+    logits, target = torch.tensor([[1.5, 1.5], [9.0, 9.0]]), torch.tensor([[1.0, 0.0], [NAN, NAN]])
+    terms = -((1 - p) ** 3) * math.log(p) - p**3 * math.log(1 - p)
+    found = o.multilabel_focal_loss(logits, target, None, 3.0)
+    assert float(found) == pytest.approx(terms / 2)
+
+
+def test_a_gamma_below_one_has_a_finite_gradient_where_the_row_is_right() -> None:
+    logits = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    o.focal_loss(logits, torch.tensor([0]), None, 0.5).backward()
+    assert logits.grad is not None and logits.grad.isfinite().all()
+
+
+def test_huber_is_a_parabola_and_then_a_line() -> None:
+    prediction, target = torch.tensor([0.5, 4.0, 9.0]), torch.tensor([0.0, 0.0, NAN])
+    expected = (0.5**2 / 2 + 2 * (4 - 1)) / 2
+    assert float(o.huber_loss(prediction, target, None, 2.0)) == pytest.approx(expected)
+
+
+def test_rows_count_by_their_weight() -> None:
+    weight = torch.tensor([3.0, 0.0, 1.0, 7.0])
+    logits, target = torch.randn(4, 3), torch.tensor([0, 1, 2, -100])
+    expected = F.cross_entropy(logits[[0, 0, 0, 2]], target[[0, 0, 0, 2]])
+    torch.testing.assert_close(o.classification_loss(logits, target, weight), expected)
+    rates = torch.tensor([0.25, 0.5, 0.0, NAN])
+    logit = torch.tensor([0.3, 9.0, -1.0, 2.0])
+    p = torch.tensor([0.3, -1.0]).sigmoid()
+    likelihood = 0.75 * p[0].log() + 2.25 * (1 - p[0]).log() + (1 - p[1]).log()
+    torch.testing.assert_close(o.multilabel_loss(logit, rates, weight), -likelihood / 4)
+    nothing = torch.zeros(4)
+    assert float(o.classification_loss(logits, target, nothing)) == 0
+
+
+def reference_lambda_rank(scores, relevance, group) -> float:
+    """Pair by pair, as the paper has it."""
+    total, groups = 0.0, 0
+    for g in sorted(set(group)):
+        items = [i for i, other in enumerate(group) if other == g and not math.isnan(relevance[i])]
+        order = sorted(items, key=lambda i: (-scores[i], i))
+        place = {i: n + 1 for n, i in enumerate(order)}
+        ideal = sum(
+            (2 ** relevance[i] - 1) / math.log2(n + 2)
+            for n, i in enumerate(sorted(items, key=lambda i: -relevance[i]))
+        )
+        pairs = [(i, j) for i in items for j in items if relevance[i] > relevance[j]]
+        groups += bool(pairs)
+        for i, j in pairs:
+            gain = 2 ** relevance[i] - 2 ** relevance[j]
+            discount = abs(1 / math.log2(1 + place[i]) - 1 / math.log2(1 + place[j]))
+            total += gain * discount / ideal * math.log1p(math.exp(scores[j] - scores[i]))
+    return total / groups if groups else 0.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(item, min_size=1, max_size=12))
+def test_lambda_rank_equals_a_loop_over_pairs(items: list[tuple[float, float, int]]) -> None:
+    scores, relevance, group = zip(*items, strict=True)
+    given_scores = torch.tensor(scores, dtype=torch.float64, requires_grad=True)
+    known = torch.tensor(relevance, dtype=torch.float64)
+    loss = o.lambda_rank_loss(given_scores, known, torch.tensor(group))
+    assert loss.item() == pytest.approx(reference_lambda_rank(scores, relevance, group), abs=1e-9)
+    loss.backward()
+    assert given_scores.grad is not None and given_scores.grad.isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -107,6 +161,10 @@ def test_contrastive_is_cross_entropy_on_the_diagonal() -> None:
         (o.regression_loss, torch.full((3, 4), NAN)),
         (lambda x, t: o.ranking_loss(x[:, 0], t, torch.zeros(3)), torch.full((3,), NAN)),
         (lambda x, t: o.ranking_loss(x[:, 0], t, torch.zeros(3)), torch.zeros(3)),
+        (lambda x, t: o.lambda_rank_loss(x[:, 0], t, torch.zeros(3)), torch.ones(3)),
+        (o.focal_loss, torch.full((3,), -100)),
+        (o.multilabel_focal_loss, torch.full((3, 4), NAN)),
+        (o.huber_loss, torch.full((3, 4), NAN)),
     ],
 )
 def test_nothing_labelled_gives_zero_with_a_graph(loss, target) -> None:

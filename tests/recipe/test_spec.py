@@ -17,23 +17,34 @@ from seobuilder.recipe.spec import (
     data,
     initialization,
     inputs,
+    losses,
     modules,
     normalization,
     outputs,
+    training,
 )
 from seobuilder.recipe.spec.base import RESERVED_NAMES, Spec
 
 ALL = sorted(
     {
         model
-        for module in (data, initialization, inputs, modules, normalization, outputs)
+        for module in (
+            data,
+            initialization,
+            inputs,
+            losses,
+            modules,
+            normalization,
+            outputs,
+            training,
+        )
         for model in vars(module).values()
         if inspect.isclass(model) and issubclass(model, Spec) and model is not Spec
     }
     | {Recipe},
     key=lambda model: model.__name__,
 )
-HOLDING_MAPPINGS = {Recipe, data.DataSpec, initialization.Pretrained}
+HOLDING_MAPPINGS = {Recipe, data.DataSpec, initialization.Pretrained, training.TrainingSpec}
 
 
 def specs(value):
