@@ -123,9 +123,15 @@ class Building:
         recipe = self.loaded.recipe
         vocabulary = []
         for name, tokenizer in self.tokenizers.items():
-            rows = recipe.token_inputs[name].vocab_size
-            unused = rows - tokenizer.get_vocab_size()
-            vocabulary.append(VocabularyRecord(input=name, rows=rows, unused=unused))
+            spec = recipe.token_inputs[name]
+            vocabulary.append(
+                VocabularyRecord(
+                    input=name,
+                    rows=spec.vocab_size,
+                    unused=spec.vocab_size - tokenizer.get_vocab_size(),
+                    trained=spec.tokenizer is None,
+                )
+            )
         with one_thread():  # sums are split by thread, and their last digits with them
             probes = probe(self.model, self.plan, recipe, batch)
             if self.with_coordinates:

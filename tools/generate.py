@@ -165,7 +165,8 @@ def reference() -> str:
         "[Initialization](initialization.md) says what each method draws.",
         keys(selector),
         *kinds(initialization.InitializationSpec, selector),
-        f"## Data\n\nCSV (`.csv`) or JSON lines (`.jsonl`, `.ndjson`), in UTF-8.\n\n"
+        f"## Data\n\nCSV (`.csv`), JSON lines (`.jsonl`, `.ndjson`) or Parquet (`.parquet`). "
+        "[Data](data.md) says what a cell means.\n\n"
         f"{keys(data.DataSpec)}",
         "`split` holds out a share of the rows, or names a file for each part:",
         keys(data.ShareSplit),

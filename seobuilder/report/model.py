@@ -42,11 +42,15 @@ class BatchRecord(Record):
 
 
 class VocabularyRecord(Record):
-    """A tokens input: the rows of its table, and how many no token of the tokenizer refers to."""
+    """A tokens input: the rows of its table, and how many no token of the tokenizer refers to.
+
+    `trained` tells a tokenizer that was trained here from a given one.
+    """
 
     input: str
     rows: int
     unused: int
+    trained: bool = False
 
 
 class ModuleRecord(Record):

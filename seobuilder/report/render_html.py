@@ -32,6 +32,7 @@ from seobuilder.report.text import (
     size,
     spread,
     summary_rows,
+    unused_rows,
 )
 
 OPEN = 4
@@ -118,6 +119,7 @@ def _environment() -> Environment:
         "plural": plural,
         "spread": spread,
         "evidence": evidence,
+        "unused_rows": unused_rows,
         "prose": _prose,
         "change_title": change_title,
         "change_yaml": change_yaml,

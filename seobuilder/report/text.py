@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from seobuilder.recipe.change import Change
 from seobuilder.recipe.document import format_path
-from seobuilder.report.model import Finding, Report
+from seobuilder.report.model import Finding, Report, VocabularyRecord
 
 UNKNOWN = "-"
 
@@ -76,10 +76,16 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
     ]
     if report.batch is not None:
         rows.append(("measured on", f"{plural(report.batch.rows, 'row')}, {report.batch.source}"))
-    rows += [
-        (f"unused rows of {v.input}", f"{v.unused:,} of {v.rows:,}") for v in report.vocabulary
-    ]
+    rows += [(f"unused rows of {v.input}", unused_rows(v)) for v in report.vocabulary]
     return rows
+
+
+def unused_rows(vocabulary: VocabularyRecord) -> str:
+    """How many rows of a table no token refers to, and why."""
+    count = f"{vocabulary.unused:,} of {vocabulary.rows:,}"
+    if vocabulary.unused and vocabulary.trained:
+        return f"{count}: no more pairs of tokens occur twice in the training rows"
+    return count
 
 
 def evidence(finding: Finding) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seobuilder.recipe.change import Change
+from seobuilder.report.model import VocabularyRecord
 from seobuilder.report.text import (
     change_title,
     change_yaml,
@@ -13,6 +14,7 @@ from seobuilder.report.text import (
     scaled,
     size,
     spread,
+    unused_rows,
 )
 
 
@@ -39,6 +41,16 @@ def test_sizes() -> None:
         "1.0 KiB",
         "26.4 MiB",
     ]
+
+
+def test_unused_rows_of_a_trained_tokenizer_are_explained() -> None:
+    given = VocabularyRecord(input="query", rows=4000, unused=645)
+    assert unused_rows(given) == "645 of 4,000"
+    trained = given.model_copy(update={"trained": True})
+    assert unused_rows(trained) == (
+        "645 of 4,000: no more pairs of tokens occur twice in the training rows"
+    )
+    assert unused_rows(trained.model_copy(update={"unused": 0})) == "0 of 4,000"
 
 
 def test_numbers() -> None:

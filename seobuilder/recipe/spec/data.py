@@ -65,7 +65,7 @@ Split = Annotated[
 
 
 class DataSpec(Spec):
-    """CSV or JSON lines, read relative to the recipe."""
+    """CSV, JSON lines or Parquet, read relative to the recipe."""
 
     files: OneOrMany[RelativePath] | None = Field(
         None, description="one file or several, read in this order"

@@ -18,7 +18,10 @@ class TokensInput(Spec):
 
     kind: Literal["tokens"]
     vocab_size: int = Field(
-        ge=2, le=2**24, description="rows of the embedding table, and the most the tokenizer learns"
+        ge=2,
+        le=2**24,
+        description="rows of the embedding table, and the most the tokenizer learns, which stops "
+        "where no pair of tokens occurs twice in the training rows",
     )
     max_length: int = Field(ge=1, le=2**20, description="longer texts are cut to this many tokens")
     tokenizer: RelativePath | None = Field(
