@@ -160,7 +160,7 @@ class InitializationConfig(Config):
             yield Draw(tables, ("embedding", "position"))
         if self.method == "delta_orthogonal":
             # The form of a convolution. A recurrent or linear map has one tap, for which it is an
-            # orthogonal matrix; one of a grouped convolution is not known.
+            # orthogonal matrix. Groups have no such form, and get a matrix each.
             yield Draw({**rule, "fewer_outputs": "allow"}, convolutions="ungrouped")
             yield Draw({**rule, "method": "orthogonal"})
         elif self.method in ("dirac", "identity"):

@@ -14,8 +14,8 @@ from seobuilder.norm.reparametrization import (
     Method,
     attach,
     attached_method,
-    divides_by_zero,
     effective,
+    unusable_norm,
 )
 from seobuilder.planning.model import Parameter
 from seobuilder.recipe.spec import normalization
@@ -91,7 +91,7 @@ def attach_to_weights(model: nn.Module, config: NormalizationConfig) -> tuple[st
     sort, and those that are shared between layers, stay as they are.
 
     Raises:
-        InvalidArgument: there is no weight to attach to, or one has a norm of zero.
+        InvalidArgument: there is no weight to attach to, or the norm of one is no divisor.
     """
     description = describe(model)
     chosen = [
@@ -119,9 +119,10 @@ def _attach_all(
     settings = rule.model_dump(include={"iterations", "eps"})
     tensors = describe(model).tensors
     weights: dict[str, Tensor] = {p.name: effective(*tensors[p.name]) for p in parameters}
-    if zero := [name for name, weight in weights.items() if divides_by_zero(weight, method)]:
-        listed = ", ".join(f"`{name}`" for name in zero)
-        raise InvalidArgument(f"{method} divides {listed} by a norm of zero; draw it first")
+    unusable = {n: what for n, w in weights.items() if (what := unusable_norm(w, method))}
+    if unusable:
+        listed = ", ".join(f"that of `{name}` is {what}" for name, what in unusable.items())
+        raise InvalidArgument(f"{method} divides by a norm, and {listed}; draw it first")
     for name in weights:
         module, tensor = tensors[name]
         if attached_method(module, tensor) is not None:
