@@ -15,7 +15,12 @@ from math import inf, sqrt
 from seobuilder.planning.blocks import blocks_of
 from seobuilder.planning.methods import NotApplicable, decide
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
-from seobuilder.planning.norm_remedies import norm_draws, norm_rule, normalize
+from seobuilder.planning.norm_remedies import (
+    layer_norm_instead,
+    norm_draws,
+    norm_rule,
+    normalize,
+)
 from seobuilder.planning.remedies import delete, redraw, set_value
 from seobuilder.planning.sound import excess, is_zero, sound_draw
 from seobuilder.recipe.change import Change
@@ -95,7 +100,7 @@ class Mender:
             return set_value(self.loaded, ("modules", node.name, "residual"), "plain")
         if not normed:
             return normalize(self.loaded, self.plan, node)
-        return self._norms_first(node) if is_transformer else ()
+        return self._norms_first(node) if is_transformer else self._steadier(node)
 
     def strays(
         self, module: str, band: tuple[float, float], *, adds: bool = False
@@ -129,6 +134,22 @@ class Mender:
         drawn = norm_draws(self.loaded, f"{node.name}.final_norm", method)
         changes = set_value(self.loaded, ("normalization", index, "placement"), "pre")
         return (*changes, *drawn) if changes and drawn is not None else ()
+
+    def _steadier(self, node: Node) -> Changes:
+        """Layer norm before the activation, which keeps the gradient's size where others do not.
+
+        In a plain stack, batch norm lets the gradient grow with each layer (Yang et al. 2019,
+        arXiv:1902.08129).
+        """
+        prefix, blocks = blocks_of(node)
+        index = norm_rule(self.loaded, f"{prefix}.{blocks[0].name}")
+        placement = blocks[0].settings.get("placement", "")
+        if index is None or blocks[0].kind == "recurrent_layer":
+            return ()
+        method = self.loaded.recipe.normalization[index].method
+        if method in ("layer_norm", "rms_norm") and placement == "before_activation":
+            return ()
+        return layer_norm_instead(self.loaded, index, placement="before_activation")
 
     def redrawn(
         self, assignments: Iterable[Assignment], band: tuple[float, float] = LOOSE

@@ -20,6 +20,7 @@ from seobuilder.planning.model import (
     Reparametrization,
     RuleReference,
 )
+from seobuilder.planning.norm_remedies import layer_norm_instead
 from seobuilder.planning.placement import Normalizer
 from seobuilder.planning.remedies import SELECTORS, delete, redraw, set_value
 from seobuilder.planning.rules import listed, rule_problem
@@ -230,7 +231,7 @@ def _batch_norm_on_tokens(facts: _Facts) -> Iterator[Contradiction]:
                 f"batch_norm in `{block.name}`, the first layer on the tokens of `{read.name}`, "
                 "takes the statistics of the words that a batch happens to hold",
                 "layer_norm or rms_norm, which take each position by itself",
-                _layer_norm_instead(facts, block),
+                layer_norm_instead(facts.loaded, block.rule),
             )
 
 
@@ -245,19 +246,8 @@ def _dropout_before_batch_norm(facts: _Facts) -> Iterator[Contradiction]:
                 f"batch_norm in `{block.name}` learns the variance of what `{first}` gives under "
                 "dropout, which has another one in evaluation",
                 f"no dropout in `{first.partition('.')[0]}`, or layer_norm",
-                _layer_norm_instead(facts, block),
+                layer_norm_instead(facts.loaded, block.rule),
             )
-
-
-def _layer_norm_instead(facts: _Facts, block: Block) -> tuple[Change, ...]:
-    """Edits that make a rule for batch norm one for layer norm, without what only batches have."""
-    at = ("normalization", block.rule)
-    rule = facts.loaded.resolved["normalization"][block.rule]
-    own = {"momentum", "track_running_stats", "affine", "eps"}
-    kept = {key: value for key, value in rule.items() if key not in own}
-    if rule.get("affine") is False:
-        kept["elementwise_affine"] = False
-    return set_value(facts.loaded, at, flow({**kept, "method": "layer_norm"}))
 
 
 def _gain_under_spectral_norm(facts: _Facts) -> Iterator[Contradiction]:

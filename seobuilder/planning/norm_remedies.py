@@ -10,6 +10,7 @@ from typing import Literal
 from seobuilder.planning.blocks import blocks_of
 from seobuilder.planning.model import Node, Parameter, Plan
 from seobuilder.planning.placement import PLACEMENTS, BlockKind
+from seobuilder.planning.remedies import set_value
 from seobuilder.planning.rules import selects, speaks_of
 from seobuilder.recipe.change import Change
 from seobuilder.recipe.dump import flow
@@ -64,6 +65,20 @@ def normalize(loaded: LoadedRecipe, plan: Plan, module: Node) -> tuple[Change, .
         is_none = isinstance(rules[first], NoNorm)
         changes = () if place is None or not is_none else (_change(action, place, norm),)
     return (*changes, *drawn) if changes and drawn is not None else ()
+
+
+def layer_norm_instead(loaded: LoadedRecipe, index: int, **more: str) -> tuple[Change, ...]:
+    """Edits that make a norm's rule one for layer norm, without what only batches have.
+
+    `more` are other keys that the rule gets.
+    """
+    rule = loaded.resolved["normalization"][index]
+    own = ("momentum", "track_running_stats", "affine", "eps", "num_groups")
+    kept = {key: value for key, value in rule.items() if key not in own}
+    if rule.get("affine") is False:
+        kept["elementwise_affine"] = False
+    changed = flow({**kept, "method": "layer_norm", **more})
+    return set_value(loaded, ("normalization", index), changed)
 
 
 def norm_draws(loaded: LoadedRecipe, layer: str, norm: str) -> tuple[Change, ...] | None:

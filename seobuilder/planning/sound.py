@@ -36,8 +36,8 @@ def sound_draw(assignment: Assignment) -> str:
     """Method and arguments, as a rule has them, that let the signal keep its size.
 
     The gain is that of the activation that follows. A tanh of many layers takes 1 rather than 5/3,
-    for then its gradient keeps its size as well (Saxe et al. 2014, arXiv:1312.6120). Square
-    matrices that are drawn orthogonal stay so, and uniform weights uniform.
+    for then its gradient keeps its size as well (Saxe et al. 2014, arXiv:1312.6120). Matrices
+    that are drawn orthogonal stay so, and uniform weights uniform.
     """
     parameter = assignment.parameter
     if parameter.role in _BY_ROLE:
@@ -47,7 +47,7 @@ def sound_draw(assignment: Assignment) -> str:
         is_orthogonal = assignment.method == "orthogonal"
         return "method: orthogonal" if is_orthogonal else f"method: xavier_{family}"
     nonlinearity = parameter.nonlinearity
-    if _is_square_orthogonal(assignment):
+    if isinstance(assignment.distribution, Orthogonal | DeltaOrthogonal):
         is_rectifier = nonlinearity in _RECTIFIERS
         value = gain(nonlinearity, convention="second_moment").value if is_rectifier else 1.0
         factor = "" if value == 1 else f", gain: {value:.5g}"
@@ -81,12 +81,6 @@ def excess(assignment: Assignment) -> float | None:
 def is_zero(assignment: Assignment) -> bool:
     """Whether all elements are declared to be 0."""
     return assignment.distribution.moments(assignment.parameter.shape) == (0.0, 0.0)
-
-
-def _is_square_orthogonal(assignment: Assignment) -> bool:
-    fans = assignment.parameter.fans
-    is_orthogonal = isinstance(assignment.distribution, Orthogonal | DeltaOrthogonal)
-    return is_orthogonal and fans is not None and fans.fan_in == fans.fan_out
 
 
 def _moments(parameter: Parameter, draw: str) -> tuple[float, float] | None:

@@ -1,0 +1,74 @@
+"""The changes that findings carry, beyond those that whole recipes in test_fixing show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seobuilder.recipe.load import parse_recipe
+from seobuilder.report.model import Report
+from seobuilder.stages import Building
+
+RECIPE = """\
+version: 1
+name: mends
+inputs:
+  query: {kind: tokens, vocab_size: 32, max_length: 12}
+modules:
+  words: {kind: token_embedding, from: query, width: 16}
+  body: {kind: transformer, from: words, depth: 2, heads: 2, ffn: {kind: mlp, width: 32}}
+  summary: {kind: pool, from: body, method: mean}
+  facts: {kind: mlp, from: summary, widths: [32, 32], activation: relu}
+outputs:
+  answer: {kind: classification, from: facts, labels: 4}
+normalization:
+  - {match: "body.blocks.*", method: rms_norm, placement: pre}
+initialization:
+  # here
+  - {match: "**.bias", method: zeros}
+  - {role: norm_scale, method: ones}
+  - {role: head, method: normal, std: 0.02}
+  - {match: "facts.**.weight", method: kaiming_normal}
+  - {match: "**.weight", method: xavier_normal}
+"""
+
+
+def report(rule: str) -> Report:
+    old = "{role: head, method: normal, std: 0.02}"
+    text = RECIPE.replace(old, f"{{{rule}}}") if "head" in rule else RECIPE
+    text = text if "head" in rule else text.replace("  # here\n", f"  - {{{rule}}}\n")
+    return Building(parse_recipe(text.encode(), "r.yaml", Path())).report
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "expected"),
+    [
+        ('match: "facts.*.*.bias", method: constant, value: -9', "H022", ["delete"]),
+        (
+            'match: "facts.1.*.weight", method: normal, std: 1.0e-30',
+            "H026",
+            ["delete"],
+        ),
+        ("role: head, method: normal, std: 3", "H010", ["normal, std: 0.02"]),
+        ('match: "**.{query,key}.weight", method: normal, std: 5', "H023", ["delete"]),
+        ('match: "body.blocks.1.**.{up,down}.weight", method: zeros', None, []),
+    ],
+)
+def test_a_finding_says_what_to_change(rule: str, code: str | None, expected: list[str]) -> None:
+    findings = [f for f in report(rule).findings if f.code == code]
+    assert bool(findings) == (code is not None)
+    assert len({f.changes for f in findings}) <= 1
+    for finding in findings[:1]:
+        said = [f"{change.action} {change.yaml}" for change in finding.changes]
+        assert len(said) == len(expected)
+        assert all(part in each for part, each in zip(expected, said, strict=True))
+
+
+def test_a_report_without_a_recipe_has_no_changes() -> None:
+    from seobuilder.builder import inspect
+
+    building = Building(parse_recipe(RECIPE.encode(), "r.yaml", Path()))
+    building.model.get_parameter("facts.0.linear.weight").data.zero_()
+    (finding, *_) = inspect(building.model).findings
+    assert finding.code == "H003" and finding.changes == ()

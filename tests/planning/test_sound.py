@@ -1,0 +1,51 @@
+"""Draws that keep the signal's size, and how far others are from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, sqrt
+
+import pytest
+
+from seobuilder.planning.model import Plan
+from seobuilder.planning.sound import excess, is_zero, sound_draw
+
+Planned = Callable[..., Plan]
+
+
+def drawn(planned: Planned, draw: str, activation: str = "relu"):
+    rules = f'- {{match: "facts.*.*.weight", {draw}}}\n- {{match: "**", method: keep}}'
+    modules = (
+        "words: {kind: token_embedding, from: query, width: 4}\n"
+        "meaning: {kind: pool, from: words, method: mean}\n"
+        f"facts: {{kind: mlp, from: page, widths: [8, 4], activation: {activation}}}\n"
+        "joined: {kind: concat, from: [meaning, facts]}"
+    )
+    plan = planned(modules=modules, initialization=rules)
+    return {a.parameter.name: a for a in plan.assignments}["facts.1.linear.weight"]
+
+
+@pytest.mark.parametrize(
+    ("draw", "activation", "expected", "times"),
+    [
+        ("method: kaiming_normal", "relu", "method: kaiming_normal, nonlinearity: auto", 1),
+        ("method: lecun_normal", "relu", "method: kaiming_normal, nonlinearity: auto", sqrt(0.5)),
+        ("method: xavier_uniform, gain: 3", "tanh", "method: xavier_uniform", 3),
+        ("method: orthogonal, gain: 3", "tanh", "method: orthogonal", 3),
+        ("method: orthogonal", "relu", "method: orthogonal, gain: 1.4142", 1 / 1.4142),
+        ("method: normal, std: 1", "selu", "method: lecun_normal", sqrt(8)),
+        ("method: zeros", "gelu", "method: kaiming_normal, nonlinearity: auto", 0),
+        ("method: normal, mean: 2, std: 0.1", "tanh", "method: xavier_normal", inf),
+    ],
+)
+def test_the_draw_follows_activation_and_style(
+    planned: Planned, draw: str, activation: str, expected: str, times: float
+) -> None:
+    assignment = drawn(planned, draw, activation)
+    assert sound_draw(assignment) == expected
+    assert excess(assignment) == pytest.approx(times)
+    assert is_zero(assignment) == (times == 0)
+
+
+def test_what_the_layer_sets_itself_is_not_known(planned: Planned) -> None:
+    assert excess(drawn(planned, "method: keep")) is None
