@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seobuilder.artifact.manifest import MANIFEST, RESOLVED, WEIGHTS
+from seobuilder.artifact.manifest import MANIFEST, RESOLVED, TRAINING, WEIGHTS
 from seobuilder.artifact.verify import require
 from seobuilder.artifact.weights import load_weights, open_weights
 from seobuilder.building.compile import compile_plan
@@ -57,7 +57,7 @@ def load(folder: str | Path) -> SearchModel:
         BuildFolderError: it is missing, incomplete, or was changed.
     """
     path = Path(folder)
-    require(path)
+    manifest = require(path)
     plan = make_plan(load_recipe(path / RESOLVED), files="ignored")
     check_memory(plan)
     model = compile_plan(plan)
@@ -65,16 +65,17 @@ def load(folder: str | Path) -> SearchModel:
     attach_all(model, plan)
     load_weights(path / WEIGHTS, model)
     model.plan = plan
+    model.is_trained = TRAINING in manifest.files
     return model
 
 
 def inspect(model: nn.Module | str | Path, inputs: Mapping[str, Any] | None = None) -> Report:
     """Measure a model, or the weights in a safetensors file.
 
-    A model that was built or loaded here is held against what its recipe declares. It is measured
-    as it is now: after training, its weights are no longer the ones that were drawn, and the
-    findings say so. Of any other module, and of a file, everything is measured that needs no
-    declaration.
+    A model that was built or loaded here is held against what its recipe declares. Of one that was
+    trained here, whose weights are no longer the ones that were drawn, of any other module, and of
+    a file, everything is measured that needs no declaration. A built model that was trained in a
+    loop of one's own says so by `model.is_trained = True`.
 
     Args:
         model: a module, or the path of a file.
@@ -93,8 +94,9 @@ def inspect(model: nn.Module | str | Path, inputs: Mapping[str, Any] | None = No
     plan = getattr(model, "plan", None)
     with one_thread():
         probes = None if inputs is None else probe_module(model, inputs)
-        if not isinstance(plan, Plan):
-            return survey(type(model).__name__, tensors_of(model), probes)
+        if not isinstance(plan, Plan) or getattr(model, "is_trained", False):
+            name = plan.name if isinstance(plan, Plan) else type(model).__name__
+            return survey(name, tensors_of(model), probes)
         if changed := [a.parameter.name for a in plan.assignments if not _holds(model, a)]:
             raise ValueError(f"the model was changed since it was built: {', '.join(changed)}")
         return assess(model, plan, probes=probes)

@@ -4,10 +4,10 @@
       InvalidInput             diagnostics with positions in the user's files
         RecipeError            the recipe is invalid
         DataError              a data file is invalid
+        TrainingStopped        training went wrong, and a callback stopped it
       InvalidArgument          a call in Python was given what it can't use; also a ValueError
       BuildFolderError         exit code 3: a build folder is missing, broken, or in the way
       EnvironmentProblem       exit code 3: an unreadable file, too little memory, and the like
-      TrainingStopped          training went wrong, and a callback stopped it
 
 Anything else that is raised is a bug of ours.
 """
@@ -65,5 +65,10 @@ class EnvironmentProblem(SeobuilderError):
     exit_code = 3
 
 
-class TrainingStopped(SeobuilderError):
+class TrainingStopped(InvalidInput):
     """Training went wrong, and a callback stopped it: nothing of the run was published."""
+
+    def __init__(self, problem: str | Iterable[Diagnostic], sources: Sources | None = None) -> None:
+        """Hold what was found; a callback of one's own may give a text instead."""
+        found = [Diagnostic("T000", problem)] if isinstance(problem, str) else problem
+        super().__init__(found, sources)

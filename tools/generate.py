@@ -66,7 +66,7 @@ def diagnostics() -> str:
     return page(
         "Diagnostics",
         "`seobuild explain CODE` prints the same. R: the recipe's language, P: the plan, D: data, "
-        "H: the health of a built model.",
+        "H: the health of a built model, T: training.",
         *(
             f"## {name}: {entry.title}\n\n{entry.meaning}\n\n**To mend it:** {entry.mend}"
             for name, entry in CODES.items()
@@ -179,6 +179,7 @@ def reference() -> str:
         f"`clip`:\n\n{keys(training.Clip)}",
         f"`early_stopping`:\n\n{keys(training.EarlyStopping)}",
         f"`checkpoints`:\n\n{keys(training.Checkpoints)}",
+        f"`monitors`:\n\n{keys(training.Monitors)}",
         "`optimizer`:",
         *kinds(training.OptimizerSpec),
     )

@@ -53,6 +53,9 @@ class SearchModel(nn.Module):
     plan: object = None
     """What the model was compiled from, for whoever compiled it."""
 
+    is_trained: bool = False
+    """Whether its weights are no longer those that the plan has drawn."""
+
     def __init__(
         self,
         inputs: tuple[Input, ...],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from seobuilder.planning.model import Plan
@@ -17,10 +18,17 @@ def annotate(report: Report, loaded: LoadedRecipe, plan: Plan) -> list[Diagnosti
     A rule of a preset stands where the recipe names the preset. What no rule decides is marked
     where the module or output is named, or else where the recipe begins.
     """
+    return annotate_findings((*report.issues, *report.warnings), loaded, plan)
+
+
+def annotate_findings(
+    findings: Iterable[Finding], loaded: LoadedRecipe, plan: Plan
+) -> list[Diagnostic]:
+    """The same of some findings."""
     marks = _marks(loaded, plan)
     return [
         _diagnostic(finding, marks.get(finding.rule or "") or _named(finding, loaded))
-        for finding in (*report.issues, *report.warnings)
+        for finding in findings
     ]
 
 

@@ -67,6 +67,11 @@ class Callback:
     and its last checkpoint stays.
     """
 
+    @property
+    def doubts(self) -> bool:
+        """While it is true no checkpoint is written, for the weights may have gone bad."""
+        return False
+
     def on_start(self, state: State) -> None:
         """Before the first step of this process, which is not the first of a resumed run."""
 

@@ -37,7 +37,8 @@ class Position:
 
     `epoch` and `index` name the next step: of this epoch, the one with this index. `best` is the
     metric of the best evaluation so far, `kept` its step, `waited` how many evaluations came since;
-    `figures` are those of the validation rows with the weights that are kept so far.
+    `figures` are those of the validation rows with the weights that are kept so far. `settings` are
+    those of the training, and `earlier` those that held until a step.
     """
 
     step: int = 0
@@ -51,6 +52,8 @@ class Position:
     waited: int = 0
     figures: dict[str, float] = field(default_factory=dict)
     scaler: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    earlier: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -138,6 +141,11 @@ class RunFolder:
                 },
             )
         return None
+
+    def last(self) -> int | None:
+        """The step of the last checkpoint, None if there is none."""
+        found = self._folders()
+        return int(found[0].name.removeprefix("step_")) if found else None
 
     def remove(self) -> None:
         """Remove the run's folder: it is done."""

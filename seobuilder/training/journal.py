@@ -58,19 +58,20 @@ class Journal(Callback):
         }
         if state.losses is not None and len(state.losses) > 1:
             line |= {f"{name}.loss": number(loss) for name, loss in state.losses.items()}
-        self._note(line)
+        self.note(line)
 
     def on_evaluate(self, state: State, split: str, figures: Mapping[str, float]) -> None:
         """Note an evaluation."""
         if state.is_main:
             known = {name: number(value) for name, value in figures.items()}
-            self._note({"step": state.step, "epoch": state.epoch, "split": split, **known})
+            self.note({"step": state.step, "epoch": state.epoch, "split": split, **known})
 
     def content(self) -> bytes:
         """The file's content."""
         return b"".join(map(_text, self.lines))
 
-    def _note(self, line: Line) -> None:
+    def note(self, line: Line) -> None:
+        """Add a line of a step."""
         self.lines.append(line)
         if self._file is not None:
             with self._file.open("ab") as file:

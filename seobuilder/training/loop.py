@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from seobuilder.building.losses import output_losses, trained_outputs
 from seobuilder.data.split import Indices
-from seobuilder.errors import EnvironmentProblem
+from seobuilder.errors import EnvironmentProblem, TrainingStopped
 from seobuilder.init.streams import Stream
 from seobuilder.recipe.spec.training import metrics_of
 from seobuilder.stages import Building
@@ -93,7 +93,7 @@ class Loop:
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.average = Average(self.model, self.spec.average) if self.spec.average else None
         self.best: dict[str, Tensor] | None = None
-        self.position = Position()
+        self.position = Position(settings=self.spec.model_dump(mode="json"))
         self.order = Order(
             train,
             feed.lengths,
@@ -150,18 +150,29 @@ class Loop:
             if position.index == len(steps):
                 position.epoch, position.index = position.epoch + 1, 0
                 steps = self.order.steps(position.epoch, self.accelerator.process_index)
-            self._step(steps[position.index], len(steps))
+            try:
+                self._step(steps[position.index], len(steps))
+            except TrainingStopped:
+                # The step was not taken: what was before it is good, unless it was in doubt.
+                if position.step and not self._in_doubt:
+                    self._save()
+                raise
             position.seconds = before + time.monotonic() - began
             if self._is_time_to_look(len(steps)) and not self._goes_on():
                 self.ended_early = not self._done(len(steps))
                 break
             minutes = (time.monotonic() - written) / 60
-            if self._interrupted or self._is_time_to_save(minutes):
+            is_time = self._is_time_to_save(minutes) and not self._in_doubt
+            if self._interrupted or is_time:
                 self._save()
                 written = time.monotonic()
             if self._interrupted:
                 raise KeyboardInterrupt
         self.epochs_done = position.epoch + position.index / len(steps)
+
+    @property
+    def _in_doubt(self) -> bool:
+        return any(callback.doubts for callback in self.callbacks)
 
     @property
     def _epochs(self) -> int:
@@ -190,8 +201,9 @@ class Loop:
             total = loss if total is None else total + loss
         state.loss = total
         self.accelerator.unscale_gradients()
+        state.gradient_norm = self._norm()
         self._call("on_backward")
-        state.gradient_norm = self._clip()
+        self._clip(state.gradient_norm)
         self.optimizer.step()
         position.step += 1
         position.index += 1
@@ -224,15 +236,17 @@ class Loop:
         weights = self.spec.weights
         return torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
 
-    def _clip(self) -> Tensor:
-        """Limit the gradient; gives its norm before that."""
+    def _norm(self) -> Tensor:
+        """Norm of the whole gradient, a scalar."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
+        return nn.utils.get_total_norm(gradients)
+
+    def _clip(self, norm: Tensor) -> None:
+        """Limit the gradient, whose norm is given."""
         if self.spec.clip.norm is not None:
             nn.utils.clip_grads_with_norm_(self.parameters, self.spec.clip.norm, norm)
         if self.spec.clip.value is not None:
             nn.utils.clip_grad_value_(self.parameters, self.spec.clip.value)
-        return norm
 
     def _call(self, place: str) -> None:
         for callback in self.callbacks:
@@ -302,7 +316,11 @@ class Loop:
         found = self.run_folder and self.run_folder.read(optimizer.state_dict())
         if not found:
             return 0
+        settings = self.position.settings
         self.position = position = found.position
+        if position.settings != settings:
+            position.earlier.append({"until": position.step, "settings": position.settings})
+            position.settings = settings
         _load(self.model, found.weights)
         optimizer.load_state_dict(found.optimizer)
         if self.average is not None:

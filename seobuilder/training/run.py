@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 from seobuilder.artifact.folder import Content, refuse, write
-from seobuilder.artifact.manifest import TRAINING
+from seobuilder.artifact.manifest import TRAINING, FileEntry, Manifest, digest
 from seobuilder.builder import load
 from seobuilder.building.losses import trained_outputs
 from seobuilder.data.encode import Examples
-from seobuilder.errors import DataError
+from seobuilder.errors import DataError, TrainingStopped
 from seobuilder.layers import SearchModel
 from seobuilder.recipe.diagnostics import Diagnostic
 from seobuilder.recipe.files import NO_FILES, Files
 from seobuilder.recipe.load import LoadedRecipe, load_recipe
-from seobuilder.report.training import Evaluation, StepPoint, TrainingRecord
+from seobuilder.report.training import TrainingRecord
 from seobuilder.stages import Building
 from seobuilder.training.batching import hold_out
 from seobuilder.training.callbacks import Callback
-from seobuilder.training.checkpoints import Position, RunFolder
+from seobuilder.training.checkpoints import RunFolder
 from seobuilder.training.feed import Feed, make_feed
 from seobuilder.training.journal import METRICS_FILE, Journal
 from seobuilder.training.loop import Loop
+from seobuilder.training.monitors import Measure, Meter, Watch
+from seobuilder.training.outcome import chance_of, record_of
 
-POINTS = 1000
-"""Steps of the curve in a record, at most."""
+CHANGEABLE = {
+    *("epochs", "steps", "schedule", "clip", "weights", "evaluate_steps", "checkpoints"),
+    *("monitors", "log_steps"),
+}
+"""What may be another in a run that goes on, beside the numbers of the optimizer."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ def train(
         overrides: changes to the recipe, such as `training.epochs=3`.
         files: where weights and tokenizers are, by the names that the recipe has for them.
         callbacks: what watches the run, called in this order.
-        resume: go on from the last checkpoint, if there is one.
+        resume: go on from the last checkpoint, if there is one. The rate, the length and the other
+            numbers of the training may have changed since; data, batches, seed and model may not.
         force: replace what is at `output`, and begin anew where a run was left unfinished.
 
     Raises:
@@ -116,22 +121,52 @@ class Training:
         self._require_loss(feed)
         folder = None
         if target is not None:
-            folder = RunFolder(target, building.manifest, spec.checkpoints.keep)
+            folder = RunFolder(target, self._of_checkpoint, spec.checkpoints.keep)
             folder.begin(resume=resume, force=force)
         journal = Journal(spec.log_steps, None if folder is None else folder.journal)
-        loop = Loop(building, feed, train_rows, validation, [journal, *callbacks], folder)
+        chance = chance_of(building.model, recipe, building.batch[0])
+        watch, measure = self._monitors(journal)
+        own = [each for each in (watch, journal, measure) if each is not None]
+        loop = Loop(building, feed, train_rows, validation, [*own, *callbacks], folder)
         if folder is not None and (step := loop.take_up()):
             journal.take_up(folder.journal, step)
-        position = loop.run()
+            if watch is not None:
+                watch.take_up(journal.lines)
+        try:
+            position = loop.run()
+        except TrainingStopped as stopped:
+            raise _with_way_on(stopped, folder) from stopped
+        building.model.is_trained = True
         test = loop.look(examples.test, "test")
         loop.end()
         rows = len(train_rows), len(validation), len(examples.test)
-        record = _record(loop, journal, position, rows, test)
+        record = record_of(loop, journal, position, rows, test, chance, measure)
         if folder is not None and target is not None and loop.state.is_main:
             write(target, self._files(journal, record), building.manifest, force=force)
             folder.remove()
         loop.accelerator.wait_for_everyone()
         return Trained(building.model, record)
+
+    def _monitors(self, journal: Journal) -> tuple[Watch | None, Measure | None]:
+        """What the recipe asks for; what measures has the weights as they were drawn."""
+        building, spec = self.building, self.building.loaded.recipe.training.monitors
+        watch = Watch(building.loaded, journal.note) if spec.stop else None
+        if not spec.measure:
+            return watch, None
+        meter = Meter(building.model, building.plan)
+        return watch, Measure(meter, spec.every, journal.note)
+
+    def _of_checkpoint(self, files: dict[str, FileEntry]) -> Manifest:
+        """The manifest of a checkpoint: of what must stay the same where a run goes on."""
+        manifest, loaded = self.building.manifest(files), self.building.loaded
+        spec = loaded.recipe.training
+        lasting = spec.model_dump(mode="json", exclude={*CHANGEABLE, "optimizer"})
+        lasting["optimizer"] = spec.optimizer.method
+        parts = {name: part for name, part in manifest.parts.items() if name != "recipe text"}
+        parts["recipe"] = digest({**loaded.resolved, "training": lasting})
+        versions = manifest.versions.model_dump()
+        identity = digest({"parts": parts, "versions": versions, "streams": manifest.streams})
+        return manifest.model_copy(update={"parts": parts, "digest": identity})
 
     def _examples(self) -> Examples:
         examples = self.building.examples
@@ -173,45 +208,19 @@ def _written(target: Path) -> Trained:
     return Trained(load(target).eval(), read_record(target))
 
 
-def _record(
-    loop: Loop,
-    journal: Journal,
-    position: Position,
-    rows: tuple[int, int, int],
-    test: dict[str, float],
-) -> TrainingRecord:
-    points = [line for line in journal.lines if "split" not in line]
-    every = -(-len(points) // POINTS) or 1
-    figures: dict[Literal["validation", "test"], dict[str, float | None]] = {}
-    if position.figures:
-        figures["validation"] = {**position.figures}
-    if test:
-        figures["test"] = {**test}
-    return TrainingRecord(
-        name=loop.state.recipe.name,
-        settings=loop.spec.model_dump(mode="json"),
-        seed=loop.seed,
-        device=loop.device.type,
-        processes=loop.accelerator.num_processes,
-        rows=dict(zip(("train", "validation", "test"), rows, strict=True)),
-        steps=position.step,
-        epochs=loop.epochs_done,
-        ended="early" if loop.ended_early else "complete",
-        kept=position.kept,
-        seconds=position.seconds,
-        tokens=position.tokens,
-        curve=tuple(
-            StepPoint(**{key: line[key] for key in StepPoint.model_fields})
-            for line in points[::every]
-        ),
-        evaluations=tuple(
-            Evaluation(
-                step=line["step"],
-                split=line["split"],
-                figures={k: v for k, v in line.items() if k not in Evaluation.model_fields},
-            )
-            for line in journal.lines
-            if "split" in line
-        ),
-        figures=figures,
+def _with_way_on(stopped: TrainingStopped, folder: RunFolder | None) -> TrainingStopped:
+    """The same, and how to go on from what is left of the run."""
+    if folder is None:
+        return stopped
+    step = folder.last()
+    way = (
+        "no checkpoint was written before: --force begins anew"
+        if step is None
+        else f"the checkpoint of step {step:,} is kept: --resume goes on from it, and takes --set "
+        "training... for other settings"
     )
+    problems = (
+        replace(each, help="; ".join(filter(None, (each.help, way))))
+        for each in stopped.diagnostics
+    )
+    return TrainingStopped(problems, stopped.sources)

@@ -45,14 +45,14 @@ def test_no_number_is_given_twice():
 
 
 def test_codes_are_listed_by_prefix_and_number():
-    order = {letter: place for place, letter in enumerate("RPDH")}
+    order = {letter: place for place, letter in enumerate("RPDHT")}
     assert list(CODES) == sorted(CODES, key=lambda code: (order[code[0]], code))
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_explanations_are_whole_sentences(code):
     explanation = CODES[code]
-    assert re.fullmatch(r"[RPDH]\d{3}", code)
+    assert re.fullmatch(r"[RPDHT]\d{3}", code)
     assert explanation.title and not explanation.title.endswith(".")
     for text in (explanation.meaning, explanation.mend):
         assert text.endswith(".")

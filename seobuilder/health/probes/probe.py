@@ -34,7 +34,7 @@ def probe(model: nn.Module, plan: Plan, recipe: Recipe, batch: Batch) -> Probes:
     attentions = {
         name: module for name, module in model.named_modules() if isinstance(module, Attention)
     }
-    relus = _relus(watched, {place.name for place in found if place.is_block})
+    relus = relus_of(watched, {place.name for place in found if place.is_block})
     everything = {**watched, **attentions, **relus}
     masks = {
         name: batch.inputs[name] != spec.padding_id for name, spec in recipe.token_inputs.items()
@@ -76,7 +76,7 @@ def probe_module(model: nn.Module, inputs: Mapping[str, Any]) -> Probes:
     names = numbered or [name for name, _ in model.named_children()]
     found = [Place(n, n, "", Node(n, type(named[n]).__name__), None) for n in names]
     watched = {name: named[name] for name in names}
-    relus = _relus(watched, watched)
+    relus = relus_of(watched, watched)
     with untouched(model), torch.enable_grad():
         quiet(model)
         with listen({**watched, **relus}) as heard:
@@ -100,14 +100,14 @@ def _projection(answers: Any) -> Tensor:
     return total
 
 
-_RELU = " relu"
+RELU = " relu"
 """Tells a block's activation from the block; no name has a space."""
 
 
-def _relus(watched: Mapping[str, nn.Module], blocks: Iterable[str]) -> dict[str, nn.Module]:
+def relus_of(watched: Mapping[str, nn.Module], blocks: Iterable[str]) -> dict[str, nn.Module]:
     """The ReLU of each block that has one, the only activation whose units are exactly zero."""
     return {
-        name + _RELU: module
+        name + RELU: module
         for name in blocks
         for module in watched[name].modules()
         if isinstance(module, nn.ReLU)
@@ -117,7 +117,7 @@ def _relus(watched: Mapping[str, nn.Module], blocks: Iterable[str]) -> dict[str,
 def _activations(heard: Heard, relus: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
     """What went into the ReLU of each block, and what came out."""
     return {
-        name.removesuffix(_RELU): (heard.inputs[name][0], heard.outputs[name])
+        name.removesuffix(RELU): (heard.inputs[name][0], heard.outputs[name])
         for name in relus
         if name in heard.outputs
     }

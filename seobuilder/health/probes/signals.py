@@ -173,18 +173,35 @@ def _attention(
     name: str, module: Attention, x: Tensor | None, mask: Tensor | None = None
 ) -> AttentionRecord:
     assert x is not None
-    scores, seen = module.scores(x, mask)
-    weights = scores.softmax(dim=-1)
-    entropy = torch.special.entr(weights).sum(dim=-1)
-    keys = seen.sum(dim=-1).clamp(min=1).to(scores.dtype).log()
-    real = torch.ones(x.shape[:2], dtype=torch.bool) if mask is None else mask
-    queries = real[:, None].expand(entropy.shape)
-    visible = scores[(seen & real[:, None, :, None]).expand(scores.shape)]
+    std, largest, entropy, uniform = attention_numbers(module, x, mask).tolist()
     return AttentionRecord(
         name=name,
         heads=module.heads,
-        logit_std=float(visible.std(correction=0)) if visible.numel() else None,
-        logit_max=float(visible.abs().max()) if visible.numel() else None,
-        entropy=float(entropy[queries].mean()) if queries.any() else None,
-        uniform=float(keys.expand(entropy.shape)[queries].mean()) if queries.any() else None,
+        logit_std=std,
+        logit_max=largest,
+        entropy=entropy,
+        uniform=uniform,
     )
+
+
+def attention_numbers(module: Attention, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Four numbers [4] of what went into an attention, on its device; NaN where nothing is real.
+
+    Standard deviation and largest size of the scores that are seen; the mean entropy of the weights
+    of real queries, in nats, and that of equal weights.
+    """
+    scores, seen = module.scores(x, mask)
+    scores = scores if scores.dtype == torch.float64 else scores.float()
+    entropy = torch.special.entr(scores.softmax(dim=-1)).sum(dim=-1)
+    keys = seen.sum(dim=-1).clamp(min=1).to(scores.dtype).log().expand(entropy.shape)
+    if mask is None:
+        mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+    queries = mask[:, None].expand(entropy.shape)
+    visible = (seen & mask[:, None, :, None]).expand(scores.shape)
+    values, count = scores.masked_fill(~visible, 0), visible.sum()
+    mean = values.sum() / count
+    squares = ((values - mean).square() * visible).sum() / count
+    real = queries.sum()
+    largest = torch.where(count > 0, values.abs().amax(), torch.nan)
+    means = ((each * queries).sum() / real for each in (entropy, keys))
+    return torch.stack([squares.sqrt(), largest, *means])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from seobuilder.recipe.spec.base import Pair, Reference, Spec
@@ -172,6 +172,20 @@ class Checkpoints(Spec):
     keep: Annotated[int, Field(ge=1, le=1000)] = Field(2, description="the last so many are kept")
 
 
+class Monitors(Spec):
+    """What is measured while the model trains, and whether a run that goes wrong is ended."""
+
+    every: Steps = Field(
+        50, description="steps from one measurement to the next; the first step is measured too"
+    )
+    measure: bool = Field(True, description="gradients, updates, weights, signals and attention")
+    stop: bool = Field(True, description="end a run that goes wrong, with a finding")
+
+
+def _off(value: Any) -> Any:
+    return {"measure": False, "stop": False} if value is False else value
+
+
 class TrainingSpec(Spec):
     """How `seobuild train` trains the model."""
 
@@ -212,6 +226,9 @@ class TrainingSpec(Spec):
     checkpoints: Checkpoints = Field(
         default_factory=Checkpoints, description="when the state of the run is written"
     )
+    monitors: Annotated[
+        Monitors, BeforeValidator(_off, json_schema_input_type=Monitors | Literal[False])
+    ] = Field(default_factory=Monitors, description="what watches the run; false: nothing")
     log_steps: Steps = Field(10, description="a line of metrics.jsonl after so many steps")
 
     @model_validator(mode="after")
