@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 from seobuilder.artifact.manifest import MANIFEST, RESOLVED, TRAINING, WEIGHTS
 from seobuilder.artifact.verify import require
-from seobuilder.artifact.weights import load_weights, open_weights
+from seobuilder.artifact.weights import load_weights, open_weights, read_checkpoint
 from seobuilder.building.compile import compile_plan
 from seobuilder.data.encoder import Encoder
 from seobuilder.data.tokenizer import load_tokenizer, tokenizer_groups
 from seobuilder.health.assess import assess
 from seobuilder.health.probes.probe import probe_module
-from seobuilder.health.survey import Found, survey, tensors_of
+from seobuilder.health.survey import Found, survey, tensors_in, tensors_of
 from seobuilder.init.initialize import allocate
 from seobuilder.init.threads import one_thread
 from seobuilder.layers import SearchModel
@@ -69,8 +70,10 @@ def load(folder: str | Path) -> SearchModel:
     return model
 
 
-def inspect(model: nn.Module | str | Path, inputs: Mapping[str, Any] | None = None) -> Report:
-    """Measure a model, or the weights in a safetensors file.
+def inspect(
+    model: nn.Module | Mapping[str, Any] | str | Path, inputs: Mapping[str, Any] | None = None
+) -> Report:
+    """Measure a model, or the weights in a file or a state.
 
     A model that was built or loaded here is held against what its recipe declares. Of one that was
     trained here, whose weights are no longer the ones that were drawn, of any other module, and of
@@ -78,19 +81,26 @@ def inspect(model: nn.Module | str | Path, inputs: Mapping[str, Any] | None = No
     loop of one's own says so by `model.is_trained = True`.
 
     Args:
-        model: a module, or the path of a file.
+        model: a module; the path of a safetensors file, or of a checkpoint that `torch.save` wrote,
+            of which no code is run; or what a checkpoint holds, mappings of tensors by name.
         inputs: what the module is called with, by name. Then its signals and their gradients are
             measured too; the module stays as it was.
 
     Raises:
         ValueError: parameters of the model's plan are missing from it, or have other shapes.
-        EnvironmentProblem: the file can't be read, or is no safetensors file.
+        EnvironmentProblem: the file can't be read, or is neither.
     """
     if isinstance(model, str | Path):
-        weights = open_weights(Path(model)).items()
-        found = [Found(name, "tensor", read) for name, read in weights]
+        path = Path(model)
+        if is_zipfile(path):
+            found = list(tensors_in(read_checkpoint(path)))
+        else:
+            found = [Found(name, "tensor", read) for name, read in open_weights(path).items()]
         with one_thread():
-            return survey(Path(model).stem, found)
+            return survey(path.stem, found)
+    if isinstance(model, Mapping):
+        with one_thread():
+            return survey("state", tensors_in(model))
     plan = getattr(model, "plan", None)
     with one_thread():
         probes = None if inputs is None else probe_module(model, inputs)

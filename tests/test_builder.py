@@ -364,6 +364,24 @@ def test_inspect_measures_modules_and_files_that_no_recipe_made(tmp_path: Path) 
             seobuilder.inspect(tmp_path / name)
 
 
+def test_inspect_measures_a_checkpoint_and_runs_none_of_it(tmp_path: Path) -> None:
+    layer, bare = torch.nn.Linear(40, 40), torch.nn.Linear(40, 40, bias=False)
+    bare.weight = layer.weight
+    model = torch.nn.Sequential(layer, bare)
+    state = {"model": model.state_dict(), "epoch": 3, "losses": [1.0]}
+    torch.save(state, tmp_path / "last.pt")
+    report = seobuilder.inspect(tmp_path / "last.pt")
+    assert (report.name, report.findings) == ("last", ())
+    assert [(p.name, p.aliases) for p in report.parameters] == [
+        ("model.0.weight", ("model.1.weight",)),
+        ("model.0.bias", ()),
+    ]
+    assert seobuilder.inspect(state).parameters == report.parameters
+    torch.save(model, tmp_path / "whole.pt")  # needs code to be read
+    with pytest.raises(EnvironmentProblem, match=r"can't read weights from .*whole\.pt: "):
+        seobuilder.inspect(tmp_path / "whole.pt")
+
+
 def test_a_model_is_copied_and_pickled_like_any_other(recipe: Path) -> None:
     model = seobuilder.build(recipe)
     assert_equal(state(copy.deepcopy(model)), state(model))

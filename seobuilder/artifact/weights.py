@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, load_model, save_file
 from torch import Tensor, nn
@@ -59,6 +61,19 @@ def open_weights(path: Path) -> dict[str, Callable[[], Tensor]]:
     except (OSError, SafetensorError) as error:
         raise EnvironmentProblem(f"can't read weights from {path}: {error}") from None
     return {name: partial(file.get_tensor, name) for name in file.offset_keys()}
+
+
+def read_checkpoint(path: Path) -> dict[Any, Any]:
+    """What `torch.save` wrote of a state, mapped into memory; none of the code in it is run.
+
+    Raises EnvironmentProblem if it can't be read, or holds more than data.
+    """
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, RuntimeError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise EnvironmentProblem(f"can't read weights from {path}: {reason}") from None
+    return state if isinstance(state, dict) else {"": state}
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

@@ -6,8 +6,9 @@ findings are what is wrong, or looks odd, in any model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +64,30 @@ def tensors_of(model: nn.Module) -> Iterator[Found]:
         parameter = known.get(name)
         role = role if parameter is None else parameter.role
         yield Found(name, layer, tensor.detach, role, tuple(aliases), parameter)
+
+
+def tensors_in(state: Mapping[Any, Any]) -> Iterator[Found]:
+    """The tensors of a checkpoint, each once, named by the keys that lead to it; else is left out.
+
+    Those of one memory and shape are one, as in the model that they are of.
+    """
+    names: dict[object, list[str]] = {}
+    first: dict[object, Tensor] = {}
+    for name, tensor in _walk(state, ""):
+        identity: object = (tensor.data_ptr() or name, tensor.shape, tensor.stride(), tensor.dtype)
+        names.setdefault(identity, []).append(name)
+        first.setdefault(identity, tensor)
+    for key, tensor in first.items():
+        name, *aliases = names[key]
+        yield Found(name, "tensor", tensor.detach, aliases=tuple(aliases))
+
+
+def _walk(state: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(state, Tensor):
+        yield name or "tensor", state
+    elif isinstance(state, Mapping):
+        for key, value in state.items():
+            yield from _walk(value, f"{name}.{key}" if name else str(key))
 
 
 @torch.no_grad()
