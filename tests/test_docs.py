@@ -10,8 +10,12 @@ from typing import Any
 import click
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 from seobuilder.cli.main import cli
+from seobuilder.recipe.codes import CODES
+from seobuilder.recipe.spec.initialization import InitializationSpec
+from seobuilder.recipe.spec.normalization import NormalizationSpec
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"]
@@ -57,3 +61,26 @@ def test_the_workflow_is_one() -> None:
     for arguments in found:
         assert arguments[0] in cli.commands
         check(arguments)
+
+
+def named_codes() -> set[str]:
+    text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    return set(re.findall(r"\b[RPDH]\d{3}\b", text))
+
+
+def test_troubleshooting_names_codes_that_there_are() -> None:
+    assert named_codes() - set(CODES) == set()
+
+
+def test_troubleshooting_names_every_finding_on_health_and_every_advice() -> None:
+    wanted = {code for code in CODES if code.startswith(("H0", "P50", "P51"))}
+    assert wanted - named_codes() == set()
+
+
+def test_rules_of_the_troubleshooting_page_are_rules() -> None:
+    text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    rules = re.findall(r"`(?:- )?(\{[^`]+\})`", text)
+    assert len(rules) > 4
+    for rule in rules:
+        spec = NormalizationSpec if "_norm}" in rule else InitializationSpec
+        TypeAdapter(spec).validate_python(yaml.safe_load(rule))
