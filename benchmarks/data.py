@@ -1,4 +1,4 @@
-"""How long a million queries take to read, and how much memory; --write puts it into docs/data.md."""
+"""How long a million queries take to read, and how much memory; --write puts it into a page."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import islice
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ RUN = 1000
 class CsvFile(TextFile):
     """Every cell is text. Empty lines are no rows."""
 
+    @cached_property
     def names(self) -> list[str]:
         """The header."""
         return next((cells for _, cells in self._records([])), [])
@@ -53,7 +55,7 @@ class CsvFile(TextFile):
     def mark(self, line: int, column: str) -> Mark:
         """The place of a cell, quotes included."""
         record = self._record(line)
-        begin, end = _span(record, self.names().index(column))
+        begin, end = _span(record, self.names.index(column))
         above, _, before = record[:begin].rpartition("\n")
         line += above.count("\n") + 1 if "\n" in record[:begin] else 0
         length = len(record[begin:end].partition("\n")[0])

@@ -21,7 +21,7 @@ BATCH_CHARACTERS = 2**24
 
 
 class DataFile(ABC):
-    """A table in a file. Nothing of it is kept: a place is worked out from the file again, which
+    """A table in a file. Its rows are not kept: a place is worked out from the file again, which
     happens only for a diagnostic.
     """
 
@@ -33,6 +33,7 @@ class DataFile(ABC):
         self.path = path
         self.name = str(path)
 
+    @property
     @abstractmethod
     def names(self) -> list[str]:
         """Names of the columns."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ class JsonLinesFile(TextFile):
 
     stores_cells = False
 
+    @cached_property
     def names(self) -> list[str]:
         """Keys of all rows, in the order in which they come up."""
         return list(dict.fromkeys(name for _, row, _ in self._rows([]) for name in row))

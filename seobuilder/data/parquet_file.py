@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ class ParquetFile(DataFile):
     The `line` of a place is the number of the row, from 1, its column that of the column.
     """
 
+    @cached_property
     def names(self) -> list[str]:
         """The fields of the schema."""
         with self._opened() as file:
@@ -52,7 +54,7 @@ class ParquetFile(DataFile):
 
     def mark(self, line: int, column: str) -> Mark:
         """Row and column."""
-        return Mark(self.name, line, self.names().index(column) + 1)
+        return Mark(self.name, line, self.names.index(column) + 1)
 
     def _is_usable(self, file: pq.ParquetFile, name: str, problems: list[Diagnostic]) -> bool:
         field = file.schema_arrow.field(name)

@@ -113,7 +113,7 @@ class Rows:
         """One problem for each table that lacks the column; `path` is where the recipe names it."""
         for table in self.tables:
             if not table.has(column):
-                names = table.file.names()
+                names = table.file.names
                 near = suggest(column, names)
                 hint = f"did you mean {quote(near)}?" if near else _list(names)
                 message = f"no column {quote(column)}; {hint}"

@@ -46,7 +46,7 @@ class Table:
         stored = self.columns.get(column)
         if stored is None:
             return False
-        return stored.null_count < len(stored) or column in self.file.names()
+        return stored.null_count < len(stored) or column in self.file.names
 
     def cell(self, row: int, column: str) -> object:
         """One cell."""
@@ -106,7 +106,7 @@ def checked_batches(file: DataFile, columns: Collection[str]) -> Iterator[pa.Rec
         rows += batch.num_rows
         yield batch
     if not problems and not rows:
-        message = "the file has no rows" if file.names() else "the file is empty"
+        message = "the file has no rows" if file.names else "the file is empty"
         problems.append(Diagnostic("D105", message, Mark(file.name, 1, 1)))
     if problems:
         raise DataError(problems, {file.name: file.lines})

@@ -91,7 +91,7 @@ def test_places_in_json_lines_are_those_of_the_values(tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "a.csv", b"\xef\xbb\xbfq,n\nshoes,1\n"), ANY)
-    assert table.file.names() == ["q", "n"]
+    assert table.file.names == ["q", "n"]
     assert table.mark(0, "n").column == 7
 
 
@@ -210,7 +210,7 @@ def test_what_the_json_module_writes_is_read_back_with_places(
 
 def test_real_queries_of_a_search_console(shared_file: Callable[[str], Path]) -> None:
     table = read_table(shared_file("gsc_export/Queries_first100.csv"), ["CTR"])
-    assert table.file.names() == ["Top queries", "Clicks", "Impressions", "CTR", "Position"]
+    assert table.file.names == ["Top queries", "Clicks", "Impressions", "CTR", "Position"]
     assert len(table) == 100
     assert table.cell(0, "CTR") == "4.17%"
 
