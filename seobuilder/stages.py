@@ -42,6 +42,7 @@ from seobuilder.planning.model import Plan
 from seobuilder.planning.mup import rate_factors
 from seobuilder.planning.planner import make_plan
 from seobuilder.planning.pretrained import weight_files
+from seobuilder.planning.single_row import batch_of_one
 from seobuilder.recipe.dump import dump
 from seobuilder.recipe.files import find_file
 from seobuilder.recipe.given import named_files
@@ -112,6 +113,10 @@ class Building:
             rows = len(next(iter(batch.inputs.values())))
             return batch, BatchRecord(source="seeded", rows=rows)
         indices = sample_rows(self.examples, PROBE_ROWS, recipe.seed)
+        if len(indices) == 1 and (
+            problems := batch_of_one(self.loaded, self.plan, "the training split has one row")
+        ):
+            raise self.loaded.fail(problems)
         source = ", ".join(recipe.data.train_files)
         record = BatchRecord(source=source, rows=len(indices))
         return make_batch(self.examples, indices, recipe, self.tokenizers), record

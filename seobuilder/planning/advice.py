@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from seobuilder.planning.gains import LEAKY_SLOPE
 from seobuilder.planning.model import Assignment
 from seobuilder.planning.remedies import delete, set_value
 from seobuilder.planning.rules import listed, rule_problem
@@ -29,14 +30,17 @@ def nonlinearity_warnings(
         following: dict[str, list[str]] = {}
         for assignment in assignments:
             parameter = assignment.parameter
-            if assignment.rule.index == index and parameter.nonlinearity not in (
-                *_NONE,
-                rule.nonlinearity,
-            ):
+            if assignment.rule.index != index or parameter.nonlinearity in _NONE:
+                continue
+            if parameter.nonlinearity != rule.nonlinearity:
                 following.setdefault(parameter.nonlinearity, []).append(parameter.name)
+            elif rule.slope not in (None, LEAKY_SLOPE):
+                what = f"{rule.nonlinearity} of slope {LEAKY_SLOPE:g}"
+                following.setdefault(what, []).append(parameter.name)
         if following:
             what = "; ".join(f"{name} follows {listed(names)}" for name, names in following.items())
-            message = f"the gain is that of {rule.nonlinearity}, but {what}"
+            slope = "" if rule.slope is None else f" of slope {rule.slope:g}"
+            message = f"the gain is that of {rule.nonlinearity}{slope}, but {what}"
             help = "`nonlinearity: auto` takes the activation that follows each layer"
             problem = rule_problem(
                 loaded, "initialization", index, "P501", message, "nonlinearity", help

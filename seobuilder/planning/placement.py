@@ -141,6 +141,12 @@ def _objection(
     if vector and isinstance(rule, InstanceNorm):
         message = f"instance_norm needs positions to take statistics over; `{block}` has one"
         return "P302", message, "method", "layer_norm, rms_norm or batch_norm"
+    if isinstance(rule, LayerNorm | RMSNorm) and width == 1:
+        message = f"{rule.method} needs channels to take statistics over; `{block}` has one"
+        return "P302", message, "method", "batch_norm, or none"
+    if vector and isinstance(rule, GroupNorm) and width == rule.num_groups:
+        message = f"each group of `{block}` is a single value, and would become zero"
+        return "P302", message, "num_groups", "fewer groups"
     if isinstance(rule, GroupNorm) and width % rule.num_groups:
         message = f"{rule.num_groups} groups do not divide the {width} channels of `{block}`"
         return "P303", message, "num_groups", f"{_nearest_divisor(width, rule.num_groups)} do"

@@ -29,10 +29,14 @@ def check_requirements(loaded: LoadedRecipe, norms: Norms) -> list[Diagnostic]:
     """
     found = []
     for used in loaded.used_presets:
-        lacks = [lack for each in used.requires if (lack := _lack(loaded, norms, each))]
-        if lacks:
-            message = f"the preset {used.name} needs {'; and '.join(lacks)}"
-            found.append(Diagnostic("P211", message, used.mark, used.path))
+        told = [(each, _lack(loaded, norms, each)) for each in used.requires]
+        lacking = {lack: each for each, lack in told if lack}
+        if lacking:
+            message = f"the preset {used.name} needs {'; and '.join(lacking)}"
+            bare = {"placement": "none"} in lacking.values()
+            way = "`method: none` for these blocks" if bare else "state that in the recipe"
+            help = f"{way}, or take another preset"
+            found.append(Diagnostic("P211", message, used.mark, used.path, help=help))
     return found
 
 

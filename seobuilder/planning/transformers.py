@@ -28,6 +28,10 @@ def transformer(
         raise Mismatch(f"{spec.kv_heads} key heads do not divide {spec.heads} heads", "kv_heads")
     if spec.positions == "rotary" and signal.width // spec.heads % 2:
         raise Mismatch("rotary positions need an even width of each head", "positions")
+    if spec.qk_norm != "none" and signal.width == spec.heads:
+        raise Mismatch(
+            f"{spec.qk_norm} of a head of one channel leaves nothing of its size", "qk_norm"
+        )
     scope = scope.within(
         signal.length,
         depth=spec.depth,

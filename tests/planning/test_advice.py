@@ -57,6 +57,26 @@ def test_a_default_that_differs_is_told_at_the_rule(planned: Planned) -> None:
     assert warning[4].startswith("the gain is that of relu, but gelu follows ")
 
 
+@pytest.mark.parametrize(("slope", "is_told"), [(0.3, True), (0.01, False)])
+def test_another_slope_is_another_activation(planned: Planned, slope: float, is_told: bool) -> None:
+    plan = planned(
+        modules=MODULES.replace("widths: [8, 4]", "widths: [8, 4], activation: leaky_relu"),
+        initialization=(
+            '- {match: "facts.**.weight", method: kaiming_normal, nonlinearity: leaky_relu, '
+            f'slope: {slope}}}\n- {{match: "**", method: keep}}'
+        ),
+    )
+    told = [warning.message for warning in plan.warnings]
+    assert (
+        told
+        == [
+            "the gain is that of leaky_relu of slope 0.3, but leaky_relu of slope 0.01 follows "
+            "`facts.0.linear.weight`, `facts.1.linear.weight`"
+        ]
+        * is_told
+    )
+
+
 @pytest.mark.parametrize(
     "rule",
     [

@@ -127,6 +127,32 @@ def test_a_norm_that_can_not_stand_where_a_rule_puts_it(problems: Problems) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("widths", "method", "problem"),
+    [
+        ("[8, 1]", "layer_norm",
+         "method <layer_norm>: layer_norm needs channels to take statistics over; `facts.1` has "
+         "one [batch_norm, or none]"),
+        ("[8, 1]", "rms_norm",
+         "method <rms_norm>: rms_norm needs channels to take statistics over; `facts.1` has one "
+         "[batch_norm, or none]"),
+        ("[8, 4]", "group_norm, num_groups: 4",
+         "num_groups <4>: each group of `facts.1` is a single value, and would become zero "
+         "[fewer groups]"),
+    ],
+)  # fmt: skip
+def test_statistics_of_a_single_value(
+    problems: Problems, widths: str, method: str, problem: str
+) -> None:
+    found = problems(
+        inputs="page: {kind: features, size: 6}",
+        modules=f"facts: {{kind: mlp, from: page, widths: {widths}}}",
+        outputs="answer: {kind: regression, from: facts}",
+        normalization=f'- {{match: "facts.*", method: {method}, placement: before_activation}}',
+    )
+    assert found == [f"P302 normalization[0].{problem}"]
+
+
 def test_rules_for_blocks_decide_something(problems: Problems) -> None:
     assert problems(
         modules=MODULES,

@@ -253,12 +253,15 @@ def test_a_preset_for_another_model_is_refused(
 ) -> None:
     found = problems(**suited(preset, **settings))
     expected = f"P211 initialization[0].preset <{preset}>: the preset {preset} needs {message}"
-    assert [line for line in found if line.startswith("P211")] == [expected]
+    bare = "blocks without a norm" in message
+    way = "`method: none` for these blocks" if bare else "state that in the recipe"
+    help = f" [{way}, or take another preset]"
+    assert [line for line in found if line.startswith("P211")] == [expected + help]
 
 
 def test_a_preset_for_transformers_needs_one(problems: Problems) -> None:
     found = problems(initialization='- {match: "**.bias", method: zeros}\n- {preset: rezero}')
     assert found == [
         "P211 initialization[1].preset <rezero>: the preset rezero needs a module of kind "
-        "transformer"
+        "transformer [state that in the recipe, or take another preset]"
     ]

@@ -226,6 +226,8 @@ SCALED = {"residual": "scaled"}
         ({"kv_heads": 3}, SEQUENCE, "3 key heads do not divide 4 heads", "kv_heads"),
         ({"heads": 8, "positions": "rotary"}, SEQUENCE,
          "rotary positions need an even width of each head", "positions"),
+        ({"heads": 8, "qk_norm": "rms_norm"}, SEQUENCE,
+         "rms_norm of a head of one channel leaves nothing of its size", "qk_norm"),
         ({**SCALED, "residual_scale": "1 / (depth - 1)"}, SEQUENCE,
          "division by zero", "residual_scale"),
         ({**SCALED, "residual_scale": "layer - 1"}, SEQUENCE,

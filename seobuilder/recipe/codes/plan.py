@@ -104,9 +104,12 @@ PLAN: dict[str, Code] = {
     ),
     "P302": Code(
         "nothing to take statistics over",
-        "`instance_norm` takes its statistics over the positions of one example, and a vector has "
-        "one position: everything would become zero.",
-        "Use `layer_norm`, `rms_norm` or `batch_norm` for blocks of vectors.",
+        "The norm takes its statistics over a single value, so that what it gives would no longer "
+        "depend on what comes in: `instance_norm` over the positions of one example, of which a "
+        "vector has one; `group_norm` over a group of one channel; `layer_norm` and `rms_norm` "
+        "over a single channel.",
+        "Use `layer_norm`, `rms_norm` or `batch_norm` for blocks of vectors, fewer groups, or more "
+        "channels.",
     ),
     "P303": Code(
         "groups do not divide",
@@ -250,6 +253,14 @@ PLAN: dict[str, Code] = {
         "Weight norm and spectral norm divide a weight by its norm, and the rule that decides the "
         "weight draws zeros.",
         "Draw the weight by another method, or exclude it from the norm.",
+    ),
+    "P520": Code(
+        "batch norm with a batch of one",
+        "Batch norm takes its statistics over the rows of a batch. Of a vector a batch of one row "
+        "has a single value for each channel, which is its own mean and has no variance, so that "
+        "training can't begin.",
+        "Take `layer_norm` or `rms_norm`, which see each row by itself, or give two training rows "
+        "or more.",
     ),
     "P601": Code(
         "file is not there",
