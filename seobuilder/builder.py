@@ -24,10 +24,12 @@ from seobuilder.planning.model import Assignment, Plan
 from seobuilder.planning.planner import make_plan
 from seobuilder.recipe.files import NO_FILES, Files
 from seobuilder.recipe.load import LoadedRecipe, load_recipe
+from seobuilder.recipe.spec import Recipe
 from seobuilder.report.model import Report
 from seobuilder.stages import Building, check_memory
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from torch import nn
 
 
@@ -130,6 +132,15 @@ def encoder(source: str | Path, files: Files = NO_FILES) -> Encoder:
     if not (folder / MANIFEST).is_file():
         building = Building(load_recipe(source, files=files))
         return Encoder(building.loaded.recipe, building.tokenizers)
+    return Encoder(*recipe_of(folder))
+
+
+def recipe_of(folder: Path) -> tuple[Recipe, dict[str, Tokenizer]]:
+    """A build folder's recipe, and its tokenizers by name of input.
+
+    Raises:
+        BuildFolderError: the folder is missing, incomplete, or was changed.
+    """
     held = require(folder).files
     recipe = load_recipe(folder / RESOLVED).recipe
     tokenizers = {
@@ -137,7 +148,7 @@ def encoder(source: str | Path, files: Files = NO_FILES) -> Encoder:
         for name, file in tokenizer_groups(recipe).items()
         if file in held
     }
-    return Encoder(recipe, tokenizers)
+    return recipe, tokenizers
 
 
 def _holds(model: nn.Module, assignment: Assignment) -> bool:

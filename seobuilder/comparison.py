@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from math import nan
 from typing import Any
 
-import torch
+import numpy as np
 
-from seobuilder.data.batches import Batch, make_batch, sample_rows, seeded_batch
-from seobuilder.data.split import pick
+from seobuilder.data.batches import Batch, seeded_batch
+from seobuilder.data.encode import Examples
+from seobuilder.data.split import Indices, pick
 from seobuilder.errors import RecipeError
-from seobuilder.health.first_loss import summed_loss
-from seobuilder.init.streams import Stream
 from seobuilder.planning.methods import METHODS
 from seobuilder.recipe.diagnostics import Diagnostic, quote, suggest
 from seobuilder.recipe.dump import dump
 from seobuilder.recipe.load import LoadedRecipe, parse_recipe
 from seobuilder.recipe.reader import read_value
 from seobuilder.recipe.shipped import preset_names
+from seobuilder.recipe.spec import Recipe
+from seobuilder.recipe.spec.training import AdamW, BatchSpec, Clip, Schedule, TrainingSpec
 from seobuilder.report.comparison import Candidate, Comparison
 from seobuilder.report.model import Report
 from seobuilder.report.probes import SignalRecord
 from seobuilder.stages import Building
+from seobuilder.training.callbacks import Callback, State
+from seobuilder.training.feed import Feed, make_feed
+from seobuilder.training.loop import Loop
 
 AS_WRITTEN = "as written"
 
@@ -53,7 +59,7 @@ def compare(
         DataError: the recipe's data is invalid.
     """
     variants = {AS_WRITTEN: loaded} | {text: variant(loaded, text) for text in initializations}
-    buildings = {label: Building(each) for label, each in variants.items()}
+    buildings = {label: Building(_shortly(each, steps)) for label, each in variants.items()}
     for building in buildings.values():
         _ = building.plan  # what does not suit the recipe is told before anything is measured
     candidates: list[Candidate] = []
@@ -62,11 +68,11 @@ def compare(
         progress(f"measuring: {label}")
         report = building.report  # of the model before it is trained
         chance = _sum(output.chance for output in report.outputs)
-        losses = []
-        for step, loss in enumerate(_train(building, steps)):
-            progress(f"training: {label}, step {step + 1} of {steps}")
-            losses.append(loss)
-        held_out = _held_out(building) if steps else None
+        losses: list[float] = []
+        held_out = None
+        if steps:
+            kept = _Losses(progress, label)
+            losses, held_out = kept.losses, _train(building, kept)
         candidates.append(_candidate(label, report, losses, held_out))
     return Comparison(
         name=loaded.recipe.name,
@@ -98,40 +104,56 @@ def variant(loaded: LoadedRecipe, text: str) -> LoadedRecipe:
     return parse_recipe(dump(recipe).encode(), file, loaded.folder, (), loaded.given)
 
 
-def _train(building: Building, steps: int) -> Iterator[float]:
-    """Losses of so many steps of AdamW on the model, each on rows of its own."""
-    recipe, model = building.loaded.recipe, building.model
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
-    model.train()
-    for step in range(steps):
-        batch = _batch(building, step)
-        with torch.random.fork_rng():
-            torch.manual_seed(Stream(recipe.seed, str(step), "compare").torch_seed)
-            optimizer.zero_grad()
-            loss = summed_loss(model, recipe, batch)
-            torch.autograd.backward(loss)
-            optimizer.step()
-        yield loss.item()
-    model.eval()
+class _Losses(Callback):
+    """Keeps the loss of every step, and tells which one is done."""
+
+    def __init__(self, progress: Callable[[str], object], label: str) -> None:
+        self.losses: list[float] = []
+        self._progress = progress
+        self._label = label
+
+    def on_step(self, state: State) -> None:
+        self.losses.append(float(state.loss) if state.loss is not None else nan)
+        self._progress(f"training: {self._label}, step {state.step} of {state.steps}")
 
 
-def _batch(building: Building, step: int) -> Batch:
+def _shortly(loaded: LoadedRecipe, steps: int) -> LoadedRecipe:
+    """The recipe with a training that is the same for every candidate."""
+    spec = TrainingSpec(
+        steps=max(steps, 1),
+        batch=BatchSpec(rows=BATCH),
+        optimizer=AdamW(learning_rate=LEARNING_RATE),
+        schedule=Schedule(decay="none", warmup=0.0),
+        clip=Clip(),
+    )
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"training": spec}))
+
+
+def _train(building: Building, kept: _Losses) -> float | None:
+    """Train the model; gives the loss on rows that no step saw, if the recipe holds some out."""
     recipe, examples = building.loaded.recipe, building.examples
-    if examples is None:
-        return seeded_batch(recipe)
-    rows = sample_rows(examples, BATCH, recipe.seed + 1 + step)
-    return make_batch(examples, rows, recipe, building.tokenizers)
+    feed = _seeded(recipe) if examples is None else make_feed(recipe, examples, building.tokenizers)
+    rows = feed.examples
+    loop = Loop(building, feed, rows.train, rows.train[:0], [kept])
+    try:
+        loop.run()
+        found = loop.look(pick(rows.test, HELD_OUT, recipe.seed, rows.groups), "test")
+    finally:
+        loop.release()
+    return found.get("loss")
 
 
-@torch.no_grad()
-def _held_out(building: Building) -> float | None:
-    """The loss on rows that no step saw, where the recipe holds some out."""
-    recipe, examples = building.loaded.recipe, building.examples
-    if examples is None or not len(examples.test):
-        return None
-    rows = pick(examples.test, HELD_OUT, recipe.seed, examples.groups)
-    batch = make_batch(examples, rows, recipe, building.tokenizers)
-    return float(summed_loss(building.model.eval(), recipe, batch))
+class _SeededFeed(Feed):
+    """Gives one batch, whatever rows are asked for."""
+
+    def batch(self, rows: Indices) -> Batch:
+        return seeded_batch(self.recipe)
+
+
+def _seeded(recipe: Recipe) -> Feed:
+    """Seeded numbers in place of data."""
+    row = np.zeros(1, dtype=np.int64)
+    return _SeededFeed(recipe, Examples(row, row[:0]), {}, row + 1)
 
 
 def _candidate(

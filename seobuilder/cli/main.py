@@ -16,7 +16,7 @@ from seobuilder.cli.diff_command import diff
 from seobuilder.cli.fix_command import fix
 from seobuilder.cli.plan_commands import explain, plan
 from seobuilder.cli.recipe_commands import check, new, resolve, schema
-from seobuilder.cli.train_commands import train
+from seobuilder.cli.train_commands import evaluate, predict, train
 from seobuilder.errors import EnvironmentProblem, InvalidInput, SeobuilderError
 from seobuilder.recipe.diagnostics import quote, render, suggest
 from seobuilder.recipe.shipped import recipe_names
@@ -77,6 +77,8 @@ def cli() -> None:
 for command in (
     build,
     train,
+    evaluate,
+    predict,
     check,
     plan,
     explain,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -80,3 +83,51 @@ def train(
     figures = record.figures.get("test") or record.figures.get("validation") or {}
     shown = "".join(f", {name} {value:.4g}" for name, value in figures.items() if value is not None)
     click.echo(f"{word}trained {record.steps:,} steps{shown}, weights: {target}")
+
+
+@click.command()
+@click.argument("folder", metavar="BUILD", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+def evaluate(folder: Path, file: Path | None) -> None:
+    """Measure a model in a build folder on the rows of a file.
+
+    FILE has the recipe's columns, labels included. Without it, the figures of the test rows that
+    training measured are shown. One JSON object comes out.
+    """
+    from seobuilder.artifact.manifest import TRAINING
+    from seobuilder.artifact.verify import require
+
+    if file is None:
+        if TRAINING not in require(folder).files:
+            raise click.UsageError(f"{folder} was not trained: name a FILE to measure it on")
+        from seobuilder.training.run import read_record
+
+        click.echo(json.dumps(read_record(folder).figures.get("test", {})))
+        return
+    from seobuilder.training.asking import Asked
+    from seobuilder.training.journal import number
+
+    figures = Asked(folder).evaluate(file)
+    click.echo(json.dumps({name: number(value) for name, value in figures.items()}))
+
+
+@click.command()
+@click.argument("folder", metavar="BUILD", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+def predict(folder: Path, file: Path) -> None:
+    """Say what a model in a build folder makes of each row of a file.
+
+    FILE has the columns of the recipe's inputs; with -, standard input has a text a line, for a
+    model that takes nothing else. A JSON object a row comes out, in the same order.
+    """
+    from seobuilder.training.asking import Asked
+
+    asked = Asked(folder)
+    if str(file) != "-":
+        answers = asked.answers(file)
+    elif asked.line_input is not None:
+        answers = asked.answer_lines(TextIOWrapper(sys.stdin.buffer, encoding="utf-8"))
+    else:
+        raise click.UsageError("this model takes more than a line of text: name a FILE")
+    for answer in answers:
+        click.echo(json.dumps(answer, ensure_ascii=False))

@@ -126,10 +126,14 @@ class Loop:
         return self.position
 
     def end(self) -> None:
-        """Tell callbacks that all is done, and give the model back as it was, without wrappers."""
+        """Tell callbacks that all is done."""
         self._call("on_end")
+
+    def release(self) -> None:
+        """Give the model back as it was, without wrappers, on the CPU and in evaluation mode."""
         self.accelerator.unwrap_model(self.wrapped, keep_fp32_wrapper=False)
-        self.model.eval()
+        vars(self.model).pop("forward", None)  # accelerate leaves the class's own in its place
+        self.model.cpu().eval()
 
     def look(self, rows: Indices, split: str) -> dict[str, float]:
         """Evaluate some rows with the model as it is, and tell callbacks."""

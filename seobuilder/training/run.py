@@ -122,23 +122,27 @@ class Training:
         folder = None
         if target is not None:
             folder = RunFolder(target, self._of_checkpoint, spec.checkpoints.keep)
-            folder.begin(resume=resume, force=force)
         journal = Journal(spec.log_steps, None if folder is None else folder.journal)
         chance = chance_of(building.model, recipe, building.batch[0])
         watch, measure = self._monitors(journal)
         own = [each for each in (watch, journal, measure) if each is not None]
         loop = Loop(building, feed, train_rows, validation, [*own, *callbacks], folder)
+        if folder is not None and loop.state.is_main:  # one process looks, and makes the folder
+            folder.begin(resume=resume, force=force)
+        loop.accelerator.wait_for_everyone()
         if folder is not None and (step := loop.take_up()):
             journal.take_up(folder.journal, step)
             if watch is not None:
                 watch.take_up(journal.lines)
         try:
             position = loop.run()
+            building.model.is_trained = True
+            test = loop.look(examples.test, "test")
+            loop.end()
         except TrainingStopped as stopped:
             raise _with_way_on(stopped, folder) from stopped
-        building.model.is_trained = True
-        test = loop.look(examples.test, "test")
-        loop.end()
+        finally:
+            loop.release()
         rows = len(train_rows), len(validation), len(examples.test)
         record = record_of(loop, journal, position, rows, test, chance, measure)
         if folder is not None and target is not None and loop.state.is_main:
