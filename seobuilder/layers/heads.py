@@ -20,20 +20,26 @@ def unit_vectors(x: Tensor) -> Tensor:
 
 
 class Head(nn.Module):
-    """Logits, values or scores from a vector: y = linear(x), or x as it is.
+    """Logits, values or scores from a vector: y = linear(dropout(x)), or x as it is.
 
     Shapes: [B, C] to [B, K]; with `squeeze`, [B, 1] to [B].
+
+    Source: dropout before the last layer, Convolutional Neural Networks for Sentence Classification
+    (Kim 2014, arXiv:1408.5882, section 2.1).
     """
 
-    def __init__(self, linear: nn.Module | None = None, squeeze: bool = False) -> None:
+    def __init__(
+        self, linear: nn.Module | None = None, squeeze: bool = False, dropout: float = 0.0
+    ) -> None:
         """Take the linear map, if any; `squeeze` drops the last axis, of size 1."""
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.linear = linear
         self.squeeze = squeeze
 
     def forward(self, x: Tensor) -> Tensor:
         """Read the output from `x`."""
-        y: Tensor = x if self.linear is None else self.linear(x)
+        y: Tensor = x if self.linear is None else self.linear(self.dropout(x))
         return y.squeeze(-1) if self.squeeze else y
 
     def extra_repr(self) -> str:

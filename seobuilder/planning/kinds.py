@@ -51,7 +51,8 @@ def token_embedding(
     if spec.segments:
         place = scope.child("segments", width=spec.width)
         children.append(primitives.embedding(place, spec.segments, spec.width))
-    node = scope.node("token_embedding", {"dropout": spec.dropout}, tuple(children))
+    dropped = {"dropout": spec.dropout, "token_dropout": spec.token_dropout}
+    node = scope.node("token_embedding", dropped, tuple(children))
     return node, Sequence(spec.width, tokens.length, tokens.source)
 
 
@@ -169,7 +170,8 @@ def output(spec: outputs.OutputSpec, scope: Scope, source: Signal) -> tuple[Node
     squeeze = isinstance(spec, outputs.Ranking) or (
         isinstance(spec, outputs.Regression) and spec.size == 1
     )
-    return scope.node("head", {"squeeze": squeeze}, children), given
+    dropout = 0.0 if isinstance(spec, outputs.Ranking) else spec.dropout
+    return scope.node("head", {"squeeze": squeeze, "dropout": dropout}, children), given
 
 
 def _output_width(spec: outputs.OutputSpec, signal: Vector) -> int | None:

@@ -123,6 +123,7 @@ def _token_embedding(walk: Propagation, node: Node, ids: SignalMoments) -> Signa
     if "segments" in vectors:  # one row for every token
         segment = vectors["segments"]
         vectors["segments"] = replace(segment, shared=segment.variance)
+    vectors["tokens"] = dropped(vectors["tokens"], node.settings["token_dropout"])
     return dropped(summed(*vectors.values()), node.settings["dropout"])
 
 
@@ -327,7 +328,7 @@ def _interaction(
 
 
 def _head(walk: Propagation, node: Node, x: SignalMoments) -> SignalMoments:
-    return walk.maybe(_children(node).get("linear"), x)
+    return walk.maybe(_children(node).get("linear"), dropped(x, node.settings["dropout"]))
 
 
 def _embedding_head(walk: Propagation, node: Node, x: SignalMoments) -> SignalMoments:

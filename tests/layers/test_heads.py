@@ -14,6 +14,15 @@ def test_head() -> None:
     assert Head()(x) is x
 
 
+def test_a_head_drops_values_in_training_only() -> None:
+    x, linear = torch.ones(1000, 4), nn.Linear(4, 1, bias=False)
+    nn.init.ones_(linear.weight)
+    head = Head(linear, squeeze=True, dropout=0.5)
+    assert set(head(x).tolist()) <= {0.0, 2.0, 4.0, 6.0, 8.0}
+    assert abs(head(x).mean() - 4) < 0.5
+    assert head.eval()(x).tolist() == [4.0] * 1000
+
+
 def test_embedding_head_gives_length_one() -> None:
     x, linear = torch.randn(4, 3), nn.Linear(3, 5)
     y = EmbeddingHead(linear)(x)

@@ -235,7 +235,8 @@ def test_heads_without_a_layer(parameters: Parameters) -> None:
     read = TypeAdapter(OutputSpec).validate_python
     ranking: Any = read({"kind": "ranking", "from": "x", "score": "identity"})
     node, given = output(ranking, Scope().child("o"), Vector(1))
-    assert (parameters(node), node.settings, given) == ({}, {"squeeze": True}, Vector(1))
+    settings = {"squeeze": True, "dropout": 0.0}
+    assert (parameters(node), node.settings, given) == ({}, settings, Vector(1))
     embedding: Any = read({"kind": "embedding", "from": "x", "normalize": False})
     node, given = output(embedding, Scope().child("o"), VECTOR)
     assert (parameters(node), node.settings, given) == ({}, {"normalize": False}, VECTOR)

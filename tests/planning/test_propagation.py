@@ -95,6 +95,13 @@ def test_tokens_and_positions(build: Build) -> None:
     node, _ = build(spec, Tokens(5, 9, 0, "x"))
     y = through(node, SignalMoments(nan, nan, 0, (5,)))
     assert numbers(y) == (0, 3, 1) and (y.width, y.sizes) == (4, (5,))
+    node, _ = build({**spec, "token_dropout": 0.5}, Tokens(5, 9, 0, "x"))
+    assert numbers(through(node, SignalMoments(nan, nan, 0, (5,)))) == (0, 4, 1)
+
+
+def test_a_head_reads_what_dropout_leaves() -> None:
+    node = Node("y", "head", {"squeeze": False, "dropout": 0.5})
+    assert numbers(through(node, X)) == pytest.approx((0.5, 2 * 2.25 - 0.25, 0.6))
 
 
 def test_sinusoidal_positions() -> None:

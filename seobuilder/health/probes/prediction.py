@@ -97,7 +97,7 @@ def _inputs(recipe: Recipe, batch: Batch) -> dict[str, Signal]:
 
 
 def _without_dropout(node: Node) -> Node:
-    quiet = {key: 0.0 if key == "dropout" else value for key, value in node.settings.items()}
+    quiet = {key: 0.0 if "dropout" in key else value for key, value in node.settings.items()}
     return replace(node, settings=quiet, children=tuple(map(_without_dropout, node.children)))
 
 

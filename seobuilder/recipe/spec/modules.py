@@ -22,6 +22,10 @@ from seobuilder.recipe.spec.base import (
 Source = Annotated[Reference, Field(alias="from", description="the input or module that it reads")]
 Depth = Annotated[int, Field(ge=1, le=1024, description="how many blocks or layers")]
 KernelSize = Annotated[int, Field(ge=1, le=1023)]
+TokenShare = Annotated[
+    Probability,
+    Field(description="share of the tokens whose vectors training sets to zero, before positions"),
+]
 
 
 class TokenEmbedding(Spec):
@@ -41,6 +45,7 @@ class TokenEmbedding(Spec):
         "token, and 0 rows are no table",
     )
     dropout: Probability = 0.0
+    token_dropout: TokenShare = 0.0
 
 
 class CategoryEmbedding(Spec):

@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from seobuilder.recipe.spec.base import Distinct, Items, Reference, RelativePath, Spec, Text, Width
+from seobuilder.recipe.spec.base import (
+    Distinct,
+    Items,
+    Probability,
+    Reference,
+    RelativePath,
+    Spec,
+    Text,
+    Width,
+)
 from seobuilder.recipe.spec.losses import (
     Binary,
     ClassificationLoss,
@@ -23,6 +32,10 @@ from seobuilder.recipe.spec.modules import Source
 
 LabelList = Annotated[Items[Text], Field(min_length=2, max_length=100_000), Distinct]
 LabelCount = Annotated[int, Field(ge=2, le=10_000_000)]
+Dropout = Annotated[
+    Probability,
+    Field(description="share of the values that training sets to zero before the head's layer"),
+]
 
 
 # A file is one label a line. It is read, and replaced by its lines, before the recipe is checked.
@@ -48,6 +61,7 @@ class Classification(Spec):
     source: Source
     labels: Labels
     bias: bool = Field(True, description="whether the head's layer adds one")
+    dropout: Dropout = 0.0
     loss: ClassificationLoss = Field(
         default_factory=lambda: CrossEntropy(method="cross_entropy"),
         description="cross_entropy where it is not given",
@@ -71,6 +85,7 @@ class Multilabel(Spec):
     source: Source
     labels: Labels
     bias: bool = Field(True, description="whether the head's layer adds one")
+    dropout: Dropout = 0.0
     loss: MultilabelLoss = Field(
         default_factory=lambda: Binary(method="binary"),
         description="binary where it is not given",
@@ -84,6 +99,7 @@ class Regression(Spec):
     source: Source
     size: Annotated[int, Field(ge=1, le=1_000_000, description="how many numbers")] = 1
     bias: bool = Field(True, description="whether the head's layer adds one")
+    dropout: Dropout = 0.0
     loss: RegressionLoss = Field(
         default_factory=lambda: MeanSquared(method="mean_squared"),
         description="mean_squared where it is not given",
