@@ -79,7 +79,8 @@ def load_examples(recipe: Recipe, folder: Path) -> Examples:
     """
     if recipe.data is None:
         raise DataError([Diagnostic("D100", "the recipe names no data", path="data")])
-    encoder = _Encoder(read_rows(recipe.data, folder), recipe.data, folder)
+    rows = read_rows(recipe.data, folder, _weight_columns(recipe))
+    encoder = _Encoder(rows, recipe.data, folder)
     groups, group_keys = encoder.groups()
     train, test = encoder.split(recipe.seed, groups, group_keys)
     examples = Examples(train, test, groups)
@@ -300,6 +301,14 @@ def _class_weights(examples: Examples, name: str, spec: Classification) -> Numbe
     known = target != UNLABELLED
     weights: Numbers = np.where(known, factors[np.where(known, target, 0)], 1.0)
     return weights
+
+
+def _weight_columns(recipe: Recipe) -> Iterator[str]:
+    """Columns that say how much a row counts in an output's loss."""
+    for spec in recipe.outputs.values():
+        weight = getattr(getattr(spec, "loss", None), "weight", None)
+        if weight is not None:
+            yield weight
 
 
 def _are_rates(numbers: Numbers) -> bool:

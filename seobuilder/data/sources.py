@@ -162,15 +162,15 @@ def data_files(data: DataSpec) -> dict[str, str]:
     return {f"data.files[{index}]": name for index, name in enumerate(data.files or ())}
 
 
-def read_rows(data: DataSpec, folder: Path) -> Rows:
-    """Read the columns of a recipe from all its files in `folder`.
+def read_rows(data: DataSpec, folder: Path, also: Iterable[str] = ()) -> Rows:
+    """Read the columns of a recipe, and `also` some others, from all its files in `folder`.
 
     Raises:
         DataError: every problem of every file.
         EnvironmentProblem: a file is there but can't be read.
     """
     columns = {column for name in data.columns for column in data.columns_of(name)}
-    columns |= {data.group} if data.group else set()
+    columns |= {data.group, *also} if data.group else set(also)
     tables: list[Table] = []
     problems: list[Diagnostic] = []
     lines: dict[str, tuple[str, ...]] = {}

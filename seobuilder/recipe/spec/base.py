@@ -85,6 +85,7 @@ RESERVED_NAMES = frozenset(
         "half",
         "inputs",
         "ipu",
+        "is_trained",
         "load_state_dict",
         "modules",
         "mtia",
