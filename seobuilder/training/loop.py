@@ -28,7 +28,7 @@ from seobuilder.training.callbacks import Callback, State
 from seobuilder.training.checkpoints import Checkpoint, Position, RunFolder
 from seobuilder.training.evaluation import evaluate
 from seobuilder.training.feed import Feed
-from seobuilder.training.optimizers import make_optimizer, set_rate
+from seobuilder.training.optimizers import clip_gradients, gradient_norm, make_optimizer, set_rate
 from seobuilder.training.schedule import rate_factor
 
 PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
@@ -205,9 +205,9 @@ class Loop:
             total = loss if total is None else total + loss
         state.loss = total
         self.accelerator.unscale_gradients()
-        state.gradient_norm = self._norm()
+        state.gradient_norm = gradient_norm(self.parameters)
         self._call("on_backward")
-        self._clip(state.gradient_norm)
+        clip_gradients(self.parameters, spec.clip, state.gradient_norm)
         self.optimizer.step()
         position.step += 1
         position.index += 1
@@ -239,18 +239,6 @@ class Loop:
     def _sum(self, losses: Mapping[str, Tensor]) -> Tensor:
         weights = self.spec.weights
         return torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
-
-    def _norm(self) -> Tensor:
-        """Norm of the whole gradient, a scalar."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        return nn.utils.get_total_norm(gradients)
-
-    def _clip(self, norm: Tensor) -> None:
-        """Limit the gradient, whose norm is given."""
-        if self.spec.clip.norm is not None:
-            nn.utils.clip_grads_with_norm_(self.parameters, self.spec.clip.norm, norm)
-        if self.spec.clip.value is not None:
-            nn.utils.clip_grad_value_(self.parameters, self.spec.clip.value)
 
     def _call(self, place: str) -> None:
         for callback in self.callbacks:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seobuilder.planning.model import Plan
 from seobuilder.planning.mup import rate_factors
 from seobuilder.recipe.load import LoadedRecipe
-from seobuilder.recipe.spec.training import AdamW
+from seobuilder.recipe.spec.training import AdamW, Clip
 
 DECAYING = frozenset(
     {"weight", "residual_out", "head", "gate", "recurrent_input", "recurrent_hidden"}
@@ -43,6 +44,19 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every group its rate."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group[FACTOR]
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """L2 norm of the whole gradient, a scalar."""
+    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+
+def clip_gradients(parameters: list[nn.Parameter], clip: Clip, norm: Tensor) -> None:
+    """Limit the gradient, whose norm is given, in place."""
+    if clip.norm is not None:
+        nn.utils.clip_grads_with_norm_(parameters, clip.norm, norm)
+    if clip.value is not None:
+        nn.utils.clip_grad_value_(parameters, clip.value)
 
 
 def _groups(

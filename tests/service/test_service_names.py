@@ -20,6 +20,7 @@ NAMES = {
         *("WeightInitializationManager", "WeightAnalysis"),
     },
     "custom_models": {"CustomModelConfig", "CustomSEOModel", "create_custom_model"},
+    "deep_learning_framework": {"CustomSEOModelTrainer", "TrainingConfig"},
     "autograd_utils": {
         *("GradientClipper", "autograd_monitor", "autograd_debugger", "autograd_profiler"),
         *("AutogradMonitor", "AutogradDebugger", "AutogradProfiler"),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from seobuilder.builder import build
 from seobuilder.layers import SearchModel
+from seobuilder.planning.model import Plan
 from seobuilder.service.calls.analysis import WeightAnalysis
 from seobuilder.service.calls.model_config import INPUT, OUTPUT, CustomModelConfig
 
@@ -25,7 +26,8 @@ class CustomSEOModel(SearchModel):
         super().__init__(
             built._inputs, built._steps, built._outputs, **dict(built.named_children())
         )
-        self.plan = built.plan
+        assert isinstance(built.plan, Plan)
+        self.plan = self.planned = built.plan
         self.config = config
 
     def forward(

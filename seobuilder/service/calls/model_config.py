@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import gcd
 from pathlib import Path
 from typing import Any, Literal
@@ -107,19 +108,21 @@ class CustomModelConfig(Config):
         """The same model as YAML, which `seobuild` checks, explains and builds to the same bits."""
         return self.load().source.decode()
 
-    def load(self) -> LoadedRecipe:
-        """The recipe, checked.
+    def load(self, training: Mapping[str, Any] | None = None) -> LoadedRecipe:
+        """The recipe, checked; `training` is its section of that name.
 
         Raises:
             RecipeError: the method can't draw one of the weights, in the recipe's own lines.
         """
         rules = [draw.written() for draw in self.drawn_by.draws]
         # Rules for what the architecture lacks are found by a plan in which none must decide.
-        tried = self._parsed([{**rule, "optional": True} for rule in rules])
+        tried = self._parsed([{**rule, "optional": True} for rule in rules], training)
         used = {assignment.rule.index for assignment in make_plan(tried).assignments}
-        return self._parsed([rule for index, rule in enumerate(rules) if index in used])
+        return self._parsed([r for index, r in enumerate(rules) if index in used], training)
 
-    def _parsed(self, rules: list[dict[str, Any]]) -> LoadedRecipe:
+    def _parsed(
+        self, rules: list[dict[str, Any]], training: Mapping[str, Any] | None
+    ) -> LoadedRecipe:
         norms = [] if self.norm == "none" else [self._normalization()]
         modules = self._modules()
         source = next(reversed(modules))
@@ -141,6 +144,7 @@ class CustomModelConfig(Config):
             },
             **({"normalization": norms} if norms else {}),
             "initialization": rules,
+            **({"training": dict(training)} if training else {}),
         }
         return parse_recipe(dump(recipe).encode(), f"{self.model_name}.yaml", Path())
 
