@@ -53,16 +53,15 @@ class Row:
 
 def render_html(report: Report) -> str:
     """`report` as a page; text from a recipe stays text, and the page may load nothing."""
-    environment = _environment()
     placed = findings.place(report)
     back = findings.by_anchor(placed)
     with charts.settings():
         rules = rule_views(report.parameters)
         drawn = probe_charts(report.probes)
-    script = _asset("script.js")
     rows = _rows(report, rules, back)
     groups = [[placed[index] for index in group] for group in grouped(report.findings)]
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        "report.html.j2",
         report=report,
         groups=groups,
         shown=OPEN,
@@ -78,9 +77,21 @@ def render_html(report: Report) -> str:
         codes=sorted({f.code for f in report.findings}),
         spark_box=(WIDTH, HEIGHT),
         summary=dict(summary_rows(report)),
-        style=Markup(_asset("style.css")),
-        script=Markup(script),
-        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+    )
+
+
+def render_page(template: str, **values: Any) -> str:
+    """A page from its template, with the style and the script that all pages have."""
+    script = _asset("script.js")
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **values,
+            style=Markup(_asset("style.css")),
+            script=Markup(script),
+            script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        )
     )
 
 

@@ -24,11 +24,11 @@ from seobuilder.report.text import (
 def render_markdown(report: Report) -> str:
     """Verdict, findings, summary, outputs, what data showed, and a table row for each parameter."""
     sections = [
-        f"# {_plain(headline(report))}",
+        f"# {plain(headline(report))}",
         "## Findings",
-        "\n".join(_findings(report.findings)) or "None.",
+        "\n".join(finding_lines(report.findings)) or "None.",
         "## Summary",
-        _table(("", ""), [(_plain(label), _plain(text)) for label, text in summary_rows(report)]),
+        table(("", ""), [(plain(label), plain(text)) for label, text in summary_rows(report)]),
     ]
     if report.outputs:
         sections += ["## Outputs before training", _outputs(report)]
@@ -39,36 +39,37 @@ def render_markdown(report: Report) -> str:
 
 
 def _outputs(report: Report) -> str:
-    return _table(
+    return table(
         ("output", "kind", "loss", "loss of guessing", "rows"),
         [
-            (_code(o.name), _plain(o.kind), number(o.loss), number(o.chance), f"{o.rows:,}")
+            (code(o.name), plain(o.kind), number(o.loss), number(o.chance), f"{o.rows:,}")
             for o in report.outputs
         ],
     )
 
 
-def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Findings as items of a list, those that one change mends together."""
     for first, *others in grouped(findings):
         yield _finding(findings[first], [findings[index] for index in others])
 
 
 def _finding(finding: Finding, alike: Sequence[Finding]) -> str:
     lines = [
-        f"- **{finding.severity} {finding.code}** {_code(finding.place)}: {_plain(finding.message)}"
+        f"- **{finding.severity} {finding.code}** {code(finding.place)}: {plain(finding.message)}"
     ]
     if facts := evidence(finding):
         lines.append(f"  - {facts}")
     if alike:
-        lines.append("  - alike: " + ", ".join(_code(other.place) for other in alike))
+        lines.append("  - alike: " + ", ".join(code(other.place) for other in alike))
     if finding.rule:
-        lines.append(f"  - rule: {_code(finding.rule)}")
+        lines.append(f"  - rule: {code(finding.rule)}")
     if finding.source:
-        lines.append(f"  - source: {_plain(finding.source)}")
+        lines.append(f"  - source: {plain(finding.source)}")
     if finding.suggestion:
-        lines.append(f"  - suggestion: {_plain(finding.suggestion)}")
+        lines.append(f"  - suggestion: {plain(finding.suggestion)}")
     for change in finding.changes:
-        lines.append(f"  - {_plain(change_title(change))}")
+        lines.append(f"  - {plain(change_title(change))}")
         if text := change_yaml(change):
             lines += ["", *(f"    {line}" for line in _block(text, "yaml")), ""]
     return "\n".join(lines).rstrip("\n")
@@ -92,11 +93,11 @@ def _signals(signals: Iterable[SignalRecord]) -> str:
         *("depth", "module", "variance", "predicted", "band", "gradient", "predicted", "band"),
         *("similarity", "dead", "expected"),
     )
-    return _table(
+    return table(
         header,
         [
             (
-                *(str(s.depth), _code(s.name), number(s.variance), number(s.expected)),
+                *(str(s.depth), code(s.name), number(s.variance), number(s.expected)),
                 *(_band(s.low, s.high), number(s.gradient), number(s.gradient_expected)),
                 _band(s.gradient_low, s.gradient_high),
                 *map(number, (s.similarity, s.dead, s.dead_expected)),
@@ -112,11 +113,11 @@ def _band(low: float | None, high: float | None) -> str:
 
 def _attention(attention: Iterable[AttentionRecord]) -> str:
     header = ("attention", "heads", "std of scores", "largest", "entropy", "of equal weights")
-    return _table(
+    return table(
         header,
         [
             (
-                *(_code(a.name), str(a.heads)),
+                *(code(a.name), str(a.heads)),
                 *map(number, (a.logit_std, a.logit_max, a.entropy, a.uniform)),
             )
             for a in attention
@@ -129,13 +130,13 @@ def _parameters(parameters: Iterable[ParameterRecord]) -> str:
         *("name", "shape", "role", "declared", "declared std", "mean", "std", "min", "max"),
         *("L1", "L2", "spectral norm", "zeros", "fan in", "fan out", "rule", "losing rules"),
     )
-    return _table(header, map(_parameter, parameters))
+    return table(header, map(_parameter, parameters))
 
 
 def _parameter(parameter: ParameterRecord) -> tuple[str, ...]:
     measured, rule = parameter.measured, parameter.rule
     shape = " x ".join(map(str, parameter.shape))
-    names = [_code(parameter.name), *(f"= {_code(alias)}" for alias in parameter.aliases)]
+    names = [code(parameter.name), *(f"= {code(alias)}" for alias in parameter.aliases)]
     numbers = (
         *(parameter.declared_std, measured.mean, measured.std, measured.min, measured.max),
         *(measured.l1, measured.l2),
@@ -147,25 +148,26 @@ def _parameter(parameter: ParameterRecord) -> tuple[str, ...]:
         *(
             " ".join(names),
             shape,
-            *(_plain(text or UNKNOWN) for text in (parameter.role, parameter.declared)),
+            *(plain(text or UNKNOWN) for text in (parameter.role, parameter.declared)),
         ),
         *map(number, numbers),
         *(UNKNOWN if fan is None else f"{fan:,}" for fan in fans),
-        UNKNOWN if rule is None else f"{_code(rule.place)} {_code(rule.text)}",
-        ", ".join(_code(rule.place) for rule in parameter.losing) or UNKNOWN,
+        UNKNOWN if rule is None else f"{code(rule.place)} {code(rule.text)}",
+        ", ".join(code(rule.place) for rule in parameter.losing) or UNKNOWN,
     )
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of cells that are Markdown already."""
     lines = [header, ["---"] * len(header), *rows]
     cells = ([cell.replace("|", r"\|") for cell in line] for line in lines)
     return "\n".join("| " + " | ".join(line) + " |" for line in cells)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that Markdown shows as it is, except for code in backticks."""
     code_or_not = re.split(r"(`[^`]*`)", _one_line(text))
-    return "".join(_code(p[1:-1]) if i % 2 else _escape(p) for i, p in enumerate(code_or_not))
+    return "".join(code(p[1:-1]) if i % 2 else _escape(p) for i, p in enumerate(code_or_not))
 
 
 def _escape(text: str) -> str:
@@ -185,7 +187,7 @@ def _fence(text: str, least: int) -> str:
     return "`" * max(least, 1 + max(map(len, re.findall("`+", text)), default=0))
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """A code span."""
     text = _one_line(text)
     fence = _fence(text, 1)

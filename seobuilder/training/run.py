@@ -18,6 +18,7 @@ from seobuilder.layers import SearchModel
 from seobuilder.recipe.diagnostics import Diagnostic
 from seobuilder.recipe.files import NO_FILES, Files
 from seobuilder.recipe.load import LoadedRecipe, load_recipe
+from seobuilder.report.render_training import render_training_html, render_training_markdown
 from seobuilder.report.training import TrainingRecord
 from seobuilder.stages import Building
 from seobuilder.training.batching import hold_out
@@ -200,6 +201,8 @@ class Training:
             **self.building.model_files(),
             METRICS_FILE: journal.content(),
             TRAINING: text.encode() + b"\n",
+            "report.html": render_training_html(record).encode(),
+            "report.md": render_training_markdown(record).encode(),
         }
 
 

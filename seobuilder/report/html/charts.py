@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 # What matplotlib is told, and the style sheet's variable that the page shows.
 INK, GRID, MEASURED, PREDICTED, OUTSIDE = "#010101", "#020202", "#030303", "#040404", "#050505"
+SERIES = ("#0a0a01", "#0a0a02", "#0a0a03", "#0a0a04", "#0a0a05", "#0a0a06")
 VARIABLES = {
+    **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)},
     INK: "var(--muted)",
     GRID: "var(--line)",
     MEASURED: "var(--accent)",
@@ -125,7 +127,7 @@ def draw_curve(name: str, curve: Curve, alt: str) -> Markup:
         axes.set_xlim(-0.5, len(measured) - 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
 
-    return _drawing(name, alt, (440, 230), (48, 20, 10, 18), draw)
+    return drawing(name, alt, (440, 230), (48, 20, 10, 18), draw)
 
 
 def draw_histogram(name: str, histogram: Histogram, alt: str) -> Markup:
@@ -144,7 +146,7 @@ def draw_histogram(name: str, histogram: Histogram, alt: str) -> Markup:
         axes.set_yticks([])
         axes.xaxis.set_major_locator(MaxNLocator(5))
 
-    return _drawing(name, alt, (320, 140), (10, 20, 10, 4), draw)
+    return drawing(name, alt, (320, 140), (10, 20, 10, 4), draw)
 
 
 def draw_spectrum(name: str, spectrum: Spectrum, alt: str) -> Markup:
@@ -171,7 +173,7 @@ def draw_spectrum(name: str, spectrum: Spectrum, alt: str) -> Markup:
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.grid(axis="y")
 
-    return _drawing(name, alt, (320, 140), (40, 20, 24, 4), draw)
+    return drawing(name, alt, (320, 140), (40, 20, 24, 4), draw)
 
 
 def _vertical_axis(axes: Axes, curve: Curve) -> None:
@@ -233,7 +235,7 @@ def _within(value: float | None, low: float, high: float) -> float:
     return nan if value is None else min(max(value, low), high)
 
 
-def _drawing(
+def drawing(
     name: str,
     alt: str,
     size: tuple[int, int],

@@ -11,6 +11,7 @@
     theme.textContent = `Theme: ${now}`;
   });
 
+  if (!at("table")) return; // a run without monitors has none
   const body = at("table").tBodies[0];
   const rows = [...body.rows];
   const words = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
