@@ -171,6 +171,7 @@ def reference() -> str:
         "`split` holds out a share of the rows, or names a file for each part:",
         keys(data.ShareSplit),
         keys(data.FileSplit),
+        f"`streaming`:\n\n{keys(data.Streaming)}",
         "## Training\n\nHow `seobuild train` trains the model; every key has a default. "
         "[Training](training.md) says what they do.",
         keys(training.TrainingSpec),

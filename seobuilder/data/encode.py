@@ -73,14 +73,26 @@ class Examples:
 def load_examples(recipe: Recipe, folder: Path) -> Examples:
     """Read, encode and split the data of a recipe that lies in `folder`.
 
+    Of training rows that are streamed, these are the first block.
+
     Raises:
         DataError: every problem of every file and cell.
         EnvironmentProblem: a file is there but can't be read, or wants a package.
     """
     if recipe.data is None:
         raise DataError([Diagnostic("D100", "the recipe names no data", path="data")])
-    rows = read_rows(recipe.data, folder, _weight_columns(recipe))
-    encoder = _Encoder(rows, recipe.data, folder)
+    rows = read_rows(recipe.data, folder, weight_columns(recipe))
+    return encode_rows(recipe, recipe.data, folder, rows)
+
+
+def encode_rows(recipe: Recipe, data: DataSpec, folder: Path, rows: Rows) -> Examples:
+    """Encode and split rows that were read.
+
+    Raises:
+        DataError: every problem of every cell.
+        EnvironmentProblem: an image wants a package.
+    """
+    encoder = _Encoder(rows, data, folder)
     groups, group_keys = encoder.groups()
     train, test = encoder.split(recipe.seed, groups, group_keys)
     examples = Examples(train, test, groups)
@@ -235,7 +247,7 @@ class _Encoder:
             try:
                 yield read(cell)
             except BadCell as error:
-                row = chunk.first + index + 1
+                row = chunk.table.first + chunk.first + index + 1
                 message = f"row {row}, column {quote(chunk.column)}: {error}"
                 self.problems.append(Diagnostic(error.code, message, chunk.mark(index), path))
                 yield blank
@@ -303,7 +315,7 @@ def _class_weights(examples: Examples, name: str, spec: Classification) -> Numbe
     return weights
 
 
-def _weight_columns(recipe: Recipe) -> Iterator[str]:
+def weight_columns(recipe: Recipe) -> Iterator[str]:
     """Columns that say how much a row counts in an output's loss."""
     for spec in recipe.outputs.values():
         weight = getattr(getattr(spec, "loss", None), "weight", None)

@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from seobuilder.data.cells import text
-from seobuilder.data.tables import Table, read_table
+from seobuilder.data.files import readable
+from seobuilder.data.tables import Table, open_file, read_blocks, read_table
 from seobuilder.errors import DataError
 from seobuilder.recipe.diagnostics import Diagnostic, Mark, quote, suggest
 from seobuilder.recipe.spec.data import DataSpec, FileSplit
@@ -165,21 +166,80 @@ def data_files(data: DataSpec) -> dict[str, str]:
 def read_rows(data: DataSpec, folder: Path, also: Iterable[str] = ()) -> Rows:
     """Read the columns of a recipe, and `also` some others, from all its files in `folder`.
 
+    Of rows that are streamed it is the first block; `streamed` goes through all of them.
+
     Raises:
         DataError: every problem of every file.
         EnvironmentProblem: a file is there but can't be read.
     """
-    columns = {column for name in data.columns for column in data.columns_of(name)}
-    columns |= {data.group, *also} if data.group else set(also)
+    columns = _columns(data, also)
     tables: list[Table] = []
     problems: list[Diagnostic] = []
     lines: dict[str, tuple[str, ...]] = {}
     for path, name in data_files(data).items():
         try:
-            tables.append(read_table(inside_or_diagnostic(folder, name, path), columns))
+            file = inside_or_diagnostic(folder, name, path)
+            if data.streaming is None or path == "data.split.test":
+                tables.append(read_table(file, columns))
+            elif tables:
+                _require(file)
+            else:
+                rows = read_blocks(file, columns, data.streaming.rows, data.group)
+                tables.append(next(rows)[0])
         except DataError as error:
             problems.extend(error.diagnostics)
             lines.update({file: tuple(text) for file, text in error.sources.items()})
     if problems:
         raise DataError(problems, lines)
     return Rows(tuple(tables))
+
+
+def streamed(data: DataSpec, folder: Path, also: Iterable[str] = ()) -> Iterator[tuple[Rows, bool]]:
+    """The training rows of a recipe, a block at a time, each with whether it is the last.
+
+    Columns are as in `read_rows`. A block ends with its file. A group that comes up again after its
+    block is told; for that, a number is kept for each group.
+
+    Raises:
+        DataError: a file is missing, rows are broken, or a group is torn, once that is reached.
+        EnvironmentProblem: a file is there but can't be read.
+    """
+    assert data.streaming is not None
+    columns = _columns(data, also)
+    groups: set[int] = set()
+    paths = [path for path in data_files(data) if path != "data.split.test"]
+    for path in paths:
+        file = inside_or_diagnostic(folder, data_files(data)[path], path)
+        for table, ends_file in read_blocks(file, columns, data.streaming.rows, data.group):
+            if data.group is not None and table.has(data.group):
+                _require_whole_groups(table, data.group, groups)
+            yield Rows((table,)), ends_file and path == paths[-1]
+
+
+def _columns(data: DataSpec, also: Iterable[str]) -> set[str]:
+    """The columns that a recipe reads."""
+    columns = {column for name in data.columns for column in data.columns_of(name)}
+    return {*columns, *also, *([data.group] if data.group else ())}
+
+
+def _require(file: Path) -> None:
+    """See that a file is there, which is read later."""
+    open_file(file)
+    with readable(file):
+        file.stat()
+
+
+def _require_whole_groups(table: Table, column: str, earlier: set[int]) -> None:
+    """See that no group of a block is `earlier`, and add its own to them."""
+    cells = (cell for chunk in Rows((table,)).chunks(column) for cell in chunk.cells())
+    rows: dict[int, int] = {}
+    for row, cell in enumerate(cells):
+        rows.setdefault(hash(str(cell)), row)
+    for key, row in rows.items():
+        if key in earlier:
+            place = f"row {table.first + row + 1}, column {quote(column)}"
+            message = f"{place}: the group goes on after others, so that a stream tears it"
+            help = f"sort the rows by {quote(column)}, or don't stream them"
+            problem = Diagnostic("D214", message, table.mark(row, column), "data.group", help=help)
+            raise DataError([problem], {table.file.name: table.file.lines})
+    earlier.update(rows)

@@ -36,6 +36,8 @@ class Table:
 
     file: DataFile
     columns: dict[str, pa.ChunkedArray]
+    first: int = 0
+    """Rows of the file before those of the table."""
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -88,11 +90,59 @@ def read_table(path: Path, columns: Collection[str]) -> Table:
     arrow = (
         memory_mapped(_key(path, columns), batches) if is_large else pa.Table.from_batches(batches)
     )
-    return Table(file, {name: arrow.column(name) for name in arrow.column_names})
+    return _part(file, arrow, 0)
 
 
-def checked_batches(file: DataFile, columns: Collection[str]) -> Iterator[pa.RecordBatch]:
-    """The batches of a file. After the last one, what is broken in it is raised.
+def read_blocks(
+    path: Path, columns: Collection[str], rows: int, group: str | None
+) -> Iterator[tuple[Table, bool]]:
+    """As `read_table`, `rows` at a time, each block with whether it is the last of the file.
+
+    No more than a block and a batch are held. A block may have one row more, so that none has a
+    single one. With `group`, it ends where the cell of that column changes.
+
+    Raises:
+        DataError: the file is missing, or is not what its suffix says; its first broken rows, once
+            they are reached; a group has more rows than a block.
+        EnvironmentProblem: the file is there but can't be read.
+    """
+    file = open_file(path)
+    held: pa.Table | None = None
+    first = 0
+    for batch in checked_batches(file, columns, at_once=True):
+        more = pa.Table.from_batches([batch])
+        held = more if held is None else pa.concat_tables([held, more])
+        while len(held) > rows + 1:
+            end = rows
+            if group is not None and group in held.column_names:
+                end = _end_of_group(file, held, rows, group)
+            yield _part(file, held.slice(0, end), first), False
+            held, first = held.slice(end), first + end
+    assert held is not None, "a file without rows is told"
+    yield _part(file, held, first), True
+
+
+def _part(file: DataFile, arrow: pa.Table, first: int) -> Table:
+    return Table(file, {name: arrow.column(name) for name in arrow.column_names}, first)
+
+
+def _end_of_group(file: DataFile, held: pa.Table, rows: int, group: str) -> int:
+    """Where the last group that fits into `rows` ends."""
+    keys = held.column(group).slice(0, rows + 1).to_pylist()
+    for end in range(rows, 0, -1):
+        if keys[end] != keys[end - 1]:
+            return end
+    message = f"the group has more than {rows:,} rows, which is what a block of the stream holds"
+    mark = _part(file, held, 0).mark(0, group)
+    help = "raise `data.streaming.rows`"
+    problem = Diagnostic("D214", message, mark, "data.group", help=help)
+    raise DataError([problem], {file.name: file.lines})
+
+
+def checked_batches(
+    file: DataFile, columns: Collection[str], *, at_once: bool = False
+) -> Iterator[pa.RecordBatch]:
+    """The batches of a file. After the last one, or `at_once`, what is broken in it is raised.
 
     Raises:
         DataError: rows are broken, or there are none.
@@ -104,6 +154,8 @@ def checked_batches(file: DataFile, columns: Collection[str]) -> Iterator[pa.Rec
     rows = 0
     for batch in file.batches(columns, problems):
         rows += batch.num_rows
+        if problems and at_once:
+            break
         yield batch
     if not problems and not rows:
         message = "the file has no rows" if file.names else "the file is empty"

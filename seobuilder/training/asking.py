@@ -95,7 +95,7 @@ class Asked:
             for name, columns in data.columns.items()
             if name in recipe.inputs or name in recipe.outputs
         }
-        update = {"files": file.name, "split": None, "columns": columns}
+        update = {"files": file.name, "split": None, "columns": columns, "streaming": None}
         here = recipe.model_copy(update={"data": data.model_copy(update=update)})
         return load_examples(here, file.parent)
 

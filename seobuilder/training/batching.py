@@ -1,7 +1,7 @@
 """Which rows stand in one batch, and in which order batches come.
 
 Rows of similar length stand together, so that little of a batch is padding. An order is a pure
-function of (seed, epoch): nothing of it needs to be saved.
+function of (seed, epoch, block): nothing of it needs to be saved.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Order:
         size: of a batch.
         seed: of the order.
         world: processes, each of which takes its share of a step's batches.
+        block: number of the block of a stream that the rows are.
     """
 
     rows: Indices
@@ -43,10 +44,12 @@ class Order:
     size: BatchSpec
     seed: int
     world: int = 1
+    block: int = 0
 
     def steps(self, epoch: int, rank: int = 0) -> list[list[Indices]]:
         """The batches of each step of an epoch that a process takes, at least one in each step."""
-        generator = np.random.default_rng(Stream(self.seed, str(epoch), "order").torch_seed)
+        key = f"{epoch}/{self.block}" if self.block else str(epoch)
+        generator = np.random.default_rng(Stream(self.seed, key, "order").torch_seed)
         noise = 1 + NOISE * generator.uniform(-1, 1, len(self.lengths))
         batches = cut(self.rows, self.lengths, self.groups, self.size, noise)
         batches = [batches[index] for index in generator.permutation(len(batches))]

@@ -35,7 +35,8 @@ _NAME = re.compile(r"step_(\d{12})")
 class Position:
     """Where a run stands, and what it remembers beside tensors.
 
-    `epoch` and `index` name the next step: of this epoch, the one with this index. `best` is the
+    `epoch`, `block` and `index` name the next step: of this epoch's block, which is the only one
+    unless rows are streamed, the one with this index. `best` is the
     metric of the best evaluation so far, `kept` its step, `waited` how many evaluations came since;
     `figures` are those of the validation rows with the weights that are kept so far. `settings` are
     those of the training, and `earlier` those that held until a step.
@@ -43,6 +44,7 @@ class Position:
 
     step: int = 0
     epoch: int = 0
+    block: int = 0
     index: int = 0
     rows: int = 0
     tokens: int = 0

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from seobuilder.building.losses import output_losses, trained_outputs
 from seobuilder.data.split import Indices
-from seobuilder.errors import EnvironmentProblem, TrainingStopped
+from seobuilder.errors import EnvironmentProblem, SeobuilderError
 from seobuilder.init.streams import Stream
 from seobuilder.recipe.spec.training import metrics_of
 from seobuilder.stages import Building
@@ -27,7 +27,7 @@ from seobuilder.training.batching import Order
 from seobuilder.training.callbacks import Callback, State
 from seobuilder.training.checkpoints import Checkpoint, Position, RunFolder
 from seobuilder.training.evaluation import evaluate
-from seobuilder.training.feed import Feed
+from seobuilder.training.feed import Block, Blocks, Feed
 from seobuilder.training.optimizers import clip_gradients, gradient_norm, make_optimizer, set_rate
 from seobuilder.training.schedule import rate_factor
 
@@ -64,6 +64,7 @@ class Loop:
         validation: Indices,
         callbacks: Sequence[Callback] = (),
         run: RunFolder | None = None,
+        blocks: Blocks | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -74,6 +75,7 @@ class Loop:
             validation: rows that it looks at meanwhile, perhaps none.
             callbacks: called in this order.
             run: where checkpoints are written; None writes none.
+            blocks: of rows that are streamed, of which `train` are the first; None: these are all.
         """
         recipe = building.loaded.recipe
         self.spec = recipe.training
@@ -94,14 +96,10 @@ class Loop:
         self.average = Average(self.model, self.spec.average) if self.spec.average else None
         self.best: dict[str, Tensor] | None = None
         self.position = Position(settings=self.spec.model_dump(mode="json"))
-        self.order = Order(
-            train,
-            feed.lengths,
-            feed.examples.groups,
-            self.spec.batch,
-            self.seed,
-            self.accelerator.num_processes,
-        )
+        self.is_streamed = blocks is not None
+        self.blocks = blocks or (lambda start: iter([Block(feed, train)][start:]))
+        self.block = Block(feed, train)
+        self.steps: list[list[Indices]] = []
         self.state = State(
             self.model, building.plan, recipe, optimizer, self.accelerator.is_main_process
         )
@@ -146,24 +144,24 @@ class Loop:
 
     def _steps(self) -> None:
         position = self.position
-        steps = self.order.steps(position.epoch, self.accelerator.process_index)
-        self.state.steps = self.spec.steps or len(self.order.steps(0)) * self._epochs
+        blocks = self._from_here()
+        self._begin(next(blocks))
+        self.state.steps = self.spec.steps or len(self._order.steps(0)) * self._epochs
         began = written = time.monotonic()
         before = position.seconds
-        while not self._done(len(steps)):
-            if position.index == len(steps):
-                position.epoch, position.index = position.epoch + 1, 0
-                steps = self.order.steps(position.epoch, self.accelerator.process_index)
+        while not self._is_done:
             try:
-                self._step(steps[position.index], len(steps))
-            except TrainingStopped:
+                if position.index == len(self.steps):
+                    self._begin(next(blocks))
+                self._step(self.steps[position.index])
+            except SeobuilderError:
                 # The step was not taken: what was before it is good, unless it was in doubt.
                 if position.step and not self._in_doubt:
                     self._save()
                 raise
             position.seconds = before + time.monotonic() - began
-            if self._is_time_to_look(len(steps)) and not self._goes_on():
-                self.ended_early = not self._done(len(steps))
+            if self._is_time_to_look() and not self._goes_on():
+                self.ended_early = not self._is_done
                 break
             minutes = (time.monotonic() - written) / 60
             is_time = self._is_time_to_save(minutes) and not self._in_doubt
@@ -172,7 +170,35 @@ class Loop:
                 written = time.monotonic()
             if self._interrupted:
                 raise KeyboardInterrupt
-        self.epochs_done = position.epoch + position.index / len(steps)
+        begun = self._ends_epoch if self.is_streamed else position.index / len(self.steps)
+        self.epochs_done = position.epoch + begun
+
+    def _from_here(self) -> Iterator[Block]:
+        """The block in which the run stands, and those that follow, epoch after epoch."""
+        position = self.position
+        while True:
+            for block in self.blocks(position.block):
+                yield block
+                position.block, position.index = position.block + 1, 0
+            position.epoch, position.block = position.epoch + 1, 0
+
+    def _begin(self, block: Block) -> None:
+        """Take up a block, at the step of it that comes next."""
+        self.block = block
+        self.steps = self._order.steps(self.position.epoch, self.accelerator.process_index)
+
+    @property
+    def _order(self) -> Order:
+        feed = self.block.feed
+        return Order(
+            self.block.rows,
+            feed.lengths,
+            feed.examples.groups,
+            self.spec.batch,
+            self.seed,
+            self.accelerator.num_processes,
+            self.position.block,
+        )
 
     @property
     def _in_doubt(self) -> bool:
@@ -182,20 +208,24 @@ class Loop:
     def _epochs(self) -> int:
         return self.spec.epochs or 10
 
-    def _progress(self, steps: int) -> float:
+    @property
+    def _progress(self) -> float:
         if self.spec.steps is not None:
             return self.position.step / self.spec.steps
-        return (self.position.epoch + self.position.index / steps) / self._epochs
+        return (self.position.epoch + self.position.index / len(self.steps)) / self._epochs
 
-    def _done(self, steps: int) -> bool:
-        return self._progress(steps) >= 1
+    @property
+    def _is_done(self) -> bool:
+        return self._progress >= 1
 
-    def _step(self, batches: Sequence[Indices], steps: int) -> None:
+    @property
+    def _ends_epoch(self) -> bool:
+        return self.block.is_last and self.position.index == len(self.steps)
+
+    def _step(self, batches: Sequence[Indices]) -> None:
         """One step of the optimizer on the gradients of some batches, averaged."""
         position, state, spec = self.position, self.state, self.spec
-        factor = rate_factor(
-            spec.schedule, position.step, self._progress(steps), max(state.steps, 1)
-        )
+        factor = rate_factor(spec.schedule, position.step, self._progress, max(state.steps, 1))
         state.rate = spec.optimizer.learning_rate * factor
         set_rate(state.optimizer, state.rate)
         self.optimizer.zero_grad()
@@ -214,14 +244,14 @@ class Loop:
         position.rows, position.tokens = state.rows, state.tokens
         if self.average is not None:
             self.average.update(position.step)
-        state.step, state.epoch = position.step, position.epoch + (position.index == steps)
-        state.progress = self._progress(steps)
+        state.step, state.epoch = position.step, position.epoch + self._ends_epoch
+        state.progress = self._progress
         self._call("on_step")
 
     def _backward(self, rows: Indices, number: int, count: int) -> Tensor:
         """Add one batch's share of the gradient; gives its share of the loss."""
         state = self.state
-        batch = self.feed.batch(rows).to(self.device)
+        batch = self.block.feed.batch(rows).to(self.device)
         state.batch = batch
         self._call("on_batch")
         rank = self.accelerator.process_index
@@ -246,14 +276,12 @@ class Loop:
 
     # -- looking -------------------------------------------------------------------------------
 
-    def _is_time_to_look(self, steps: int) -> bool:
+    def _is_time_to_look(self) -> bool:
         if not len(self.validation):
             return False
         every = self.spec.evaluate_steps
-        is_last = self._done(steps)
-        return is_last or (
-            self.position.index == steps if every is None else self.position.step % every == 0
-        )
+        is_time = self._ends_epoch if every is None else self.position.step % every == 0
+        return is_time or self._is_done
 
     def _goes_on(self) -> bool:
         """Look at the validation rows; False where they have stopped getting better."""

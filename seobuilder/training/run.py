@@ -24,7 +24,7 @@ from seobuilder.stages import Building
 from seobuilder.training.batching import hold_out
 from seobuilder.training.callbacks import Callback
 from seobuilder.training.checkpoints import RunFolder
-from seobuilder.training.feed import Feed, make_feed
+from seobuilder.training.feed import Block, Feed, StreamedBlocks, make_feed
 from seobuilder.training.journal import METRICS_FILE, Journal
 from seobuilder.training.loop import Loop
 from seobuilder.training.monitors import Measure, Meter, Watch
@@ -127,7 +127,10 @@ class Training:
         chance = chance_of(building.model, recipe, building.batch[0])
         watch, measure = self._monitors(journal)
         own = [each for each in (watch, journal, measure) if each is not None]
-        loop = Loop(building, feed, train_rows, validation, [*own, *callbacks], folder)
+        blocks = None
+        if recipe.data is not None and recipe.data.streaming is not None:
+            blocks = StreamedBlocks(building, Block(feed, train_rows))
+        loop = Loop(building, feed, train_rows, validation, [*own, *callbacks], folder, blocks)
         if folder is not None and loop.state.is_main:  # one process looks, and makes the folder
             folder.begin(resume=resume, force=force)
         loop.accelerator.wait_for_everyone()
@@ -144,7 +147,8 @@ class Training:
             raise _with_way_on(stopped, folder) from stopped
         finally:
             loop.release()
-        rows = len(train_rows), len(validation), len(examples.test)
+        train_count = blocks.rows - len(validation) if blocks else len(train_rows)
+        rows = train_count, len(validation), len(examples.test)
         record = record_of(loop, journal, position, rows, test, chance, measure)
         if folder is not None and target is not None and loop.state.is_main:
             write(target, self._files(journal, record), building.manifest, force=force)

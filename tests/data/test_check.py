@@ -74,3 +74,18 @@ def test_problems_of_files_cells_and_tokenizers_are_told_at_once(
         "D303 inputs.title.vocab_size: a trained tokenizer needs at least 257 entries: 256 bytes "
         "and <pad>; found 9"
     )
+
+
+def test_rows_that_are_streamed_are_all_looked_at(recipe: Path, tmp_path: Path) -> None:
+    streaming = ["data.streaming={rows: 2}", "training.steps=1"]
+    rows = "q,intent,topics\n" + "x,a,0|1\n" * 4 + "y,c,2\n"
+    (tmp_path / "train.csv").write_text(rows)
+    found = check_data(load_recipe(recipe, streaming))
+    assert (found.train, found.test) == (5, 1)
+    assert [warning.message for warning in found.warnings] == [
+        "no training row has the label `b`",
+        "no training row has the label `3`, `4`, `5`, `6`, `7` and 1 more",
+    ]
+    (tmp_path / "train.csv").write_text(f"{rows}y,d,2\n")
+    with pytest.raises(DataError, match=r"train.csv:7:3 D202 .* row 6, column `intent`"):
+        check_data(load_recipe(recipe, streaming))

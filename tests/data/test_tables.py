@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seobuilder.data.files import LINE
-from seobuilder.data.tables import Table, read_table
+from seobuilder.data.tables import Table, read_blocks, read_table
 from seobuilder.errors import DataError, EnvironmentProblem
 from seobuilder.recipe.diagnostics import Mark
 
@@ -221,3 +221,44 @@ def test_real_banking_queries(shared_file: Callable[[str], Path]) -> None:
     read = stored(table)
     assert len(set(read["category"])) == 77
     assert any("\n" in str(text) for text in read["text"])
+
+
+def block_lengths(path: Path, rows: int, group: str | None = None) -> list[int]:
+    blocks = list(read_blocks(path, ANY, rows, group))
+    assert [is_last for _, is_last in blocks] == [False] * (len(blocks) - 1) + [True]
+    tables = [table for table, _ in blocks]
+    assert [table.first for table in tables] == [lines(table)[0] - 2 for table in tables]
+    return [len(table) for table in tables]
+
+
+@pytest.mark.parametrize(
+    ("rows", "lengths"), [(4, [4, 4, 2]), (3, [3, 3, 4]), (9, [10]), (10, [10]), (8, [8, 2])]
+)
+def test_blocks_of_a_file_of_which_none_has_one_row(
+    tmp_path: Path, rows: int, lengths: list[int]
+) -> None:
+    path = write(tmp_path, "a.csv", "n\n" + "".join(f"{n}\n" for n in range(10)))
+    assert block_lengths(path, rows) == lengths
+    cells = [cell for table, _ in read_blocks(path, ANY, rows, None) for cell in stored(table)["n"]]
+    assert cells == [str(n) for n in range(10)]
+
+
+def test_blocks_end_where_groups_do(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "q\n" + "a\na\na\nb\nb\nc\nd\nd\n")
+    assert block_lengths(path, 3, "q") == [3, 3, 2]
+    assert block_lengths(path, 4, "q") == [3, 5]
+    assert block_lengths(path, 5, "q") == [5, 3]
+    with pytest.raises(DataError) as caught:
+        block_lengths(path, 2, "q")
+    assert str(caught.value).replace(f"{tmp_path}/", "") == (
+        "a.csv:2:1 D214 data.group: the group has more than 2 rows, which is what a block of the "
+        "stream holds\n    2 | a\n      | ^\n  help: raise `data.streaming.rows`"
+    )
+
+
+def test_a_broken_row_is_told_when_its_block_is_reached(tmp_path: Path) -> None:
+    good = "".join(f"{n}\n" for n in range(20_000))
+    blocks = read_blocks(write(tmp_path, "a.csv", f"n\n{good}1,2\n{good}"), ANY, 6_000, None)
+    assert [len(next(blocks)[0]) for _ in range(2)] == [6_000, 6_000]
+    with pytest.raises(DataError, match=r"a.csv:20002:1 D107 the row has 2 cells"):
+        next(blocks)

@@ -29,6 +29,16 @@ def test_the_example_of_the_documentation(complaint, change):
     )
 
 
+def test_no_share_of_a_stream_is_held_out(complaint, change):
+    assert complaint(change(("  split:", "  streaming: true\n  split:"))) == (
+        "shop.yaml:19:3 R111 data.streaming: no share of a stream can be held out, for it is "
+        "never there as a whole: name two files, `split: {train: FILE, test: FILE}`, or hold "
+        "nothing out\n"
+        "   19 |   streaming: true\n"
+        "      |   ^^^^^^^^^"
+    )
+
+
 def test_all_choices_are_listed(complaint, change):
     text = complaint(change(("kind: pool", "kind: attention_pool")))
     kinds = [kind for model in get_args(get_args(OwningModule)[0])

@@ -85,3 +85,11 @@ def test_rows_are_held_out_by_share_and_by_group() -> None:
     train, held = hold_out(ROWS, 0.2, 1, groups)
     assert not set(groups[train]) & set(groups[held]) and len(held) > 30
     assert len(hold_out(ROWS[:2], 0.9, 1, None)[0]) == 1
+
+
+def test_blocks_of_an_epoch_have_orders_of_their_own() -> None:
+    def rows(block: int) -> list[int]:
+        order = Order(ROWS, LENGTHS, None, BatchSpec(rows=8), seed=7, block=block)
+        return [row for step in order.steps(1) for batch in step for row in batch.tolist()]
+
+    assert rows(1) == rows(1) != rows(2) and sorted(rows(1)) == sorted(rows(2))

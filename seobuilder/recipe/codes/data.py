@@ -138,6 +138,19 @@ DATA: dict[str, Code] = {
         "A loss takes the number as a rate from 0 to 1, or as a weight of 0 or more.",
         "Correct the cell, or choose another `loss` for the output.",
     ),
+    "D214": Code(
+        "group torn by a stream",
+        "With `data.streaming`, rows are read a block at a time, and a group must be in one "
+        "block. Either a group comes up again after others, or it has more rows than a block.",
+        "Sort the rows by the column of `group`, raise `data.streaming.rows`, or delete "
+        "`streaming`.",
+    ),
+    "D215": Code(
+        "class without rows in the first block",
+        "With `data.streaming`, `class_weights: balanced` counts the rows of the first block. A "
+        "label that has none there would weigh nothing in all others.",
+        "Mix the rows of the file, raise `data.streaming.rows`, or list the weights.",
+    ),
     "D301": Code(
         "not a tokenizer",
         "The file is not a `tokenizer.json` of the Hugging Face tokenizers library, or of a "

@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from seobuilder.recipe.spec.base import OneOrMany, Reference, RelativePath, Spec
@@ -64,6 +71,20 @@ Split = Annotated[
 ]
 
 
+class Streaming(Spec):
+    """Training rows are read as they come, a block at a time."""
+
+    rows: Annotated[int, Field(ge=2, le=10**9)] = Field(
+        16_384, description="of a block; rows are mixed within it"
+    )
+
+
+def _switch(value: Any) -> Any:
+    if isinstance(value, bool):
+        return {} if value else None
+    return value
+
+
 class DataSpec(Spec):
     """CSV, JSON lines or Parquet, read relative to the recipe."""
 
@@ -78,6 +99,14 @@ class DataSpec(Spec):
     group: Column | None = Field(
         None, description="rows with the same value here are ranked together, and split together"
     )
+    streaming: Annotated[
+        Streaming | None,
+        BeforeValidator(_switch, json_schema_input_type=Streaming | bool | None),
+    ] = Field(
+        None,
+        description="read the training rows as they come, so that memory does not grow with the "
+        "files; true: in blocks of the usual size",
+    )
 
     @model_validator(mode="after")
     def _files_are_named_once(self) -> DataSpec:
@@ -85,6 +114,16 @@ class DataSpec(Spec):
             raise PydanticCustomError(
                 "combination", "name the files in `files`, or in `split`", {"key": "split"}
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_share_of_a_stream(self) -> DataSpec:
+        if self.streaming is not None and isinstance(self.split, ShareSplit):
+            message = (
+                "no share of a stream can be held out, for it is never there as a whole: name two "
+                "files, `split: {train: FILE, test: FILE}`, or hold nothing out"
+            )
+            raise PydanticCustomError("combination", message, {"key": "streaming"})
         return self
 
     def columns_of(self, name: str) -> tuple[str, ...]:

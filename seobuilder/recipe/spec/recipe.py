@@ -69,6 +69,17 @@ class Recipe(Spec):
             raise PydanticCustomError("combination", message, {"key": "training"})
         return self
 
+    @model_validator(mode="after")
+    def _a_stream_is_trained_on_by_steps(self) -> Recipe:
+        streaming = self.data is not None and self.data.streaming is not None
+        if streaming and self.training.steps is None:
+            message = (
+                "how many rows a stream has isn't known ahead: say how long to train by "
+                "`training.steps`"
+            )
+            raise PydanticCustomError("combination", message, {"key": "data"})
+        return self
+
     @property
     def token_inputs(self) -> dict[str, TokensInput]:
         """The inputs that take text."""

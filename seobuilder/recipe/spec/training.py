@@ -217,7 +217,9 @@ class TrainingSpec(Spec):
         default_factory=dict, description="output: the factor of its loss, 1 where none is given"
     )
     validation: Share = Field(
-        0.0, description="share of the training rows that is held out to look at meanwhile"
+        0.0,
+        description="share of the training rows that is held out to look at meanwhile; of streamed "
+        "ones, a share of the first block",
     )
     evaluate_steps: Steps | None = Field(
         None, description="look at the validation rows after so many steps, not after each epoch"
