@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import DOCS, machine, medians, write_table
+from measure import DOCS, machine_and_runs, medians, write_table
 from torch import Tensor, nn
 
 from seobuilder.building.compile import compile_plan
@@ -189,7 +189,7 @@ def measure(row: Row, runs: int) -> str:
 
 def table(rows: list[Row], runs: int) -> Iterator[str]:
     """The lines of the report, each as soon as it is measured."""
-    yield machine(runs)
+    yield machine_and_runs(runs)
     yield ""
     yield "| drawn | peer | seobuilder, ms | peer, ms | ratio | wanted | reached |"
     yield "|---|---|---:|---:|---:|---:|---|"

@@ -35,20 +35,35 @@ def medians(
     return mine, reference
 
 
-def machine(runs: int) -> str:
-    """The line above a table: where it was measured, and how."""
+def machine() -> str:
+    """Where it was measured, for the line above a table."""
     return (
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, "
         f"{torch.get_num_threads()} threads, Python {platform.python_version()}, "
-        f"torch {torch.__version__}, float32. Medians of {runs} interleaved runs."
+        f"torch {torch.__version__}, float32."
     )
+
+
+def machine_and_runs(runs: int) -> str:
+    """The line above a table of medians: where it was measured, and how."""
+    return f"{machine()} Medians of {runs} interleaved runs."
+
+
+def read_table(page: Path, script: str) -> list[str]:
+    """The lines of a script's table in a page."""
+    return _around_table(page, script)[1].splitlines()
 
 
 def write_table(page: Path, script: str, lines: list[str]) -> None:
     """Put a script's table into a page, between the marks that name the script."""
+    before, _, after = _around_table(page, script)
+    page.write_text(before + "".join(line + "\n" for line in lines) + after)
+
+
+def _around_table(page: Path, script: str) -> tuple[str, str, str]:
     begin, end = f"<!-- table: benchmarks/{script} --write -->\n", "<!-- end of table -->"
     before, found, rest = page.read_text().partition(begin)
-    _, closed, after = rest.partition(end)
+    table, closed, after = rest.partition(end)
     if not (found and closed):
         raise ValueError(f"{page} has no place for the table of {script}")
-    page.write_text(before + begin + "".join(line + "\n" for line in lines) + end + after)
+    return before + begin, table, end + after

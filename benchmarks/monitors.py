@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from measure import DOCS, machine, write_table
+from measure import DOCS, machine_and_runs, write_table
 
 from seobuilder.recipe.load import LoadedRecipe, load_recipe
 from seobuilder.stages import Building
@@ -95,7 +95,7 @@ def shares(loaded: LoadedRecipe) -> Mapping[bool, float]:
 
 def table(rounds: int) -> Iterator[str]:
     """The lines of the report."""
-    yield machine(rounds)
+    yield machine_and_runs(rounds)
     yield ""
     yield "| recipe | parameters | step, ms | with monitors, ms | cost | wanted | reached |"
     yield "|---|---:|---:|---:|---:|---:|---|"

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from measure import DOCS, machine, medians, write_table
+from measure import DOCS, machine_and_runs, medians, write_table
 from torch import Tensor, nn
 
 from seobuilder import build
@@ -113,7 +113,7 @@ def sides(placement: str, what: str) -> tuple[Callable[[], object], Callable[[],
 
 def table(runs: int) -> Iterator[str]:
     """The lines of the report, each as soon as it is measured."""
-    yield machine(runs)
+    yield machine_and_runs(runs)
     yield ""
     yield "| placement | what | seobuilder, ms | torch, ms | ratio |"
     yield "|---|---|---:|---:|---:|"
