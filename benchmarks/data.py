@@ -32,6 +32,7 @@ data:
 initialization:
   - {match: "**", method: zeros}
 """
+STREAMED = RECIPE.replace("split: {test: 0.1}", "streaming: true") + "training: {steps: 1}\n"
 
 # In a process of its own: the most memory that a process ever had is never forgotten.
 LOAD = """
@@ -39,6 +40,7 @@ import re, sys
 from pathlib import Path
 from time import perf_counter
 from seobuilder.data.encode import load_examples
+from seobuilder.data.stream import RowStream
 from seobuilder.recipe.load import load_recipe
 
 def held(key):
@@ -48,6 +50,10 @@ def held(key):
 loaded = load_recipe(sys.argv[1])
 before, start = held("RssAnon"), perf_counter()
 examples = load_examples(loaded.recipe, loaded.folder)
+if loaded.recipe.data.streaming:
+    stream = RowStream(loaded.recipe, loaded.folder, examples)
+    for rows, _ in stream.read():
+        block = stream.encode(rows)
 print(perf_counter() - start, held("VmHWM"), held("RssAnon") - before)
 """
 
@@ -66,10 +72,10 @@ def make_queries(file: Path, rows: int) -> None:
             writer.writerow([query, choose.randint(0, 10**5), intent])
 
 
-def measured(folder: Path) -> list[float]:
+def measured(recipe: Path) -> list[float]:
     """Seconds, the most MiB of the process, and the MiB of its own that the rows add."""
-    environment = os.environ | {"HF_DATASETS_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-c", LOAD, str(folder / "recipe.yaml")]
+    environment = os.environ | {"HF_DATASETS_CACHE": str(recipe.parent / "cache")}
+    command = [sys.executable, "-c", LOAD, str(recipe)]
     out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return [float(figure) for figure in out.stdout.split()]
 
@@ -83,9 +89,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_queries(folder / "queries.csv", options.rows)
-        (folder / "recipe.yaml").write_text(RECIPE)
+        whole, streamed = folder / "whole.yaml", folder / "streamed.yaml"
+        whole.write_text(RECIPE)
+        streamed.write_text(STREAMED)
         size = (folder / "queries.csv").stat().st_size / 2**20
-        runs = {"the first time": measured(folder), "again": measured(folder)}
+        runs = {
+            "the first time": measured(whole),
+            "again": measured(whole),
+            "streamed": measured(streamed),
+        }
     lines = [
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python "
         f"{platform.python_version()}. {options.rows:,} rows, {size:.0f} MiB of CSV.",
