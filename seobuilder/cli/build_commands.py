@@ -105,7 +105,7 @@ def verify(folder: Path) -> None:
 @click.option("--strict", is_flag=True, help="Exit with 1 if there is an error.")
 @scan_option
 def inspect(file: Path, strict: bool, output_format: Format) -> None:
-    """Measure the weights in a safetensors file, or in a checkpoint that torch.save wrote."""
+    """Measure the weights in a file: safetensors, or of torch.save."""
     from seobuilder.builder import inspect as measured
 
     report = measured(file)

@@ -53,7 +53,7 @@ def test_train_evaluate_and_predict_in_a_fresh_process(colours: Path, fresh: Any
 
 def test_a_trained_folder_answers(colours: Path, seobuild: Any) -> None:
     assert seobuild("train", "colours.yaml", "-o", "out").code == 0
-    assert "complete and unchanged, 7 files" in seobuild("verify", "out").out
+    assert "complete and unchanged, 9 files" in seobuild("verify", "out").out
     assert seobuild("train", "colours.yaml", "-o", "out").out.startswith("unchanged, trained 9")
     refused = seobuild("train", "colours.yaml", "-o", "out", "--set", "training.epochs=4")
     assert refused.code == 3 and "--force replaces it" in refused.err
