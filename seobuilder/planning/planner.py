@@ -19,6 +19,7 @@ from seobuilder.planning.primitives import Scope
 from seobuilder.planning.requirements import check_requirements
 from seobuilder.planning.rules import assign
 from seobuilder.planning.signals import Signal
+from seobuilder.planning.single_row import batch_of_one
 from seobuilder.planning.stack_advice import stack_advice
 from seobuilder.planning.ties import tie
 from seobuilder.recipe.diagnostics import Diagnostic, alike_as_one
@@ -130,6 +131,8 @@ class _Planner:
         )
         found = contradictions(self.loaded, plan, normalizer)
         self.problems += [problem for problem in found if problem.severity == "error"]
+        if recipe.training.batch.rows == 1:
+            self.problems += batch_of_one(self.loaded, plan, "`training.batch.rows` is 1")
         self._stop_at_problems()
         advice = stack_advice(self.loaded, plan, normalizer)
         return replace(plan, warnings=(*plan.warnings, *advice, *found))

@@ -82,3 +82,17 @@ def test_a_build_on_a_single_row(tmp_path: Path, rows: int, is_refused: bool) ->
         return
     with pytest.raises(RecipeError, match=r"r\.yaml:13:32 P520 .*the training split has one row"):
         _ = building.report
+
+
+@pytest.mark.parametrize(("rows", "codes"), [(1, ["P520"]), (2, [])])
+def test_batches_of_one_row_are_told_before_a_build(
+    load: Load, rows: int, codes: list[str]
+) -> None:
+    norms = '- {match: "facts.*", method: batch_norm, placement: before_activation}'
+    loaded = load(modules=MODULES, normalization=norms, training=f"batch: {{rows: {rows}}}")
+    problems: list[str] = []
+    try:
+        make_plan(loaded)
+    except RecipeError as error:
+        problems = [problem.code for problem in error.diagnostics]
+    assert problems == codes
