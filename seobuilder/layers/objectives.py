@@ -143,7 +143,7 @@ def lambda_rank_loss(scores: Tensor, relevance: Tensor, group: Tensor) -> Tensor
         change = pairs * change / ideal.masked_fill(ideal <= 0, 1)[:, None]
         # Each row of a group that has a pair is its size's part of one group.
         has_pair = (together & pairs.any(dim=1)[None]).any(dim=1)
-        groups = (has_pair / together.sum(dim=1).clamp(min=1)).sum()
+        groups = (has_pair.to(wide.dtype) / together.sum(dim=1).clamp(min=1)).sum()
     losses = F.softplus(wide[None] - wide[:, None])
     return (change * losses).sum() / groups.clamp(min=1)
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from seobuilder.layers import objectives as o
@@ -143,6 +143,7 @@ def reference_lambda_rank(scores, relevance, group) -> float:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(item, min_size=1, max_size=12))
+@example([(0.0, float(i > 3), group) for i, group in enumerate((0, 0, 0, 1, 1, 1, 1, 1, 1))])
 def test_lambda_rank_equals_a_loop_over_pairs(items: list[tuple[float, float, int]]) -> None:
     scores, relevance, group = zip(*items, strict=True)
     given_scores = torch.tensor(scores, dtype=torch.float64, requires_grad=True)
