@@ -64,6 +64,7 @@ def _convolution_2d(
         primitive = primitives.transposed_convolution if spec.transposed else primitives.convolution
         before = height * width
         height, width = _strided(height, spec), _strided(width, spec)
+        is_vector = height * width == 1
         conv = primitive(
             # The taps run once for each output, or transposed for each input.
             place.child("conv").within(before if spec.transposed else height * width),
@@ -80,7 +81,9 @@ def _convolution_2d(
             raise Mismatch(f"nothing is left of the image after layer {index}", "channels")
         inputs = channels
         settings = {"activation": spec.activation, "dropout": spec.dropout, "pool": spec.pool}
-        blocks.append(block("conv2d_block", place, (conv,), settings, channels, context))
+        blocks.append(
+            block("conv2d_block", place, (conv,), settings, channels, context, vector=is_vector)
+        )
     return scope.node("stack", children=tuple(blocks)), FeatureMap(inputs, height, width)
 
 

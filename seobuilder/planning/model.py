@@ -156,7 +156,8 @@ class Plan:
     """A recipe, resolved: the tree, and one assignment for every parameter that it holds.
 
     `normalizations` lists the names of blocks or parameters under each method, `unnormalized` the
-    blocks that no rule matched. `ties` leads from an alias's stored name to its owner's.
+    blocks that no rule matched, and `batch_norms_of_vectors` those in which batch norm sees one
+    position of each example. `ties` leads from an alias's stored name to its owner's.
     """
 
     name: str
@@ -166,6 +167,7 @@ class Plan:
     assignments: tuple[Assignment, ...]
     normalizations: Mapping[str, tuple[str, ...]]
     unnormalized: tuple[str, ...]
+    batch_norms_of_vectors: tuple[str, ...] = ()
     ties: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
 

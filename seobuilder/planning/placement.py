@@ -24,6 +24,7 @@ from seobuilder.recipe.load import LoadedRecipe
 from seobuilder.recipe.spec.normalization import (
     ActivationNorm,
     ActivationNormSpec,
+    BatchNorm,
     GroupNorm,
     InstanceNorm,
     LayerNorm,
@@ -81,6 +82,7 @@ class Normalizer:
     problems: list[Diagnostic]
     winners: dict[str, int] = field(default_factory=dict)
     norms: dict[str, ActivationNormSpec | None] = field(default_factory=dict)
+    vectors: set[str] = field(default_factory=set)
 
     def decide(
         self, block: str, kind: BlockKind, width: int, *, vector: bool = False
@@ -88,7 +90,10 @@ class Normalizer:
         """The norm of one block over `width` channels, None where it has none.
 
         The blocks of a module that others share are planned for each use, and decided once.
+        `vector` says that the norm sees one position of an example alone.
         """
+        if vector:
+            self.vectors.add(block)
         if block not in self.norms:
             self.norms[block] = self._decide(block, kind, width, vector)
         return self.norms[block]
@@ -108,6 +113,14 @@ class Normalizer:
                 self.problems.append(problem)
                 return None
         return None
+
+    def batch_norms_of_vectors(self) -> tuple[str, ...]:
+        """Blocks in which a batch alone gives batch norm more than one value of a channel."""
+        return tuple(
+            block
+            for block, norm in self.norms.items()
+            if block in self.vectors and isinstance(norm, BatchNorm)
+        )
 
     def unmatched(self) -> tuple[str, ...]:
         """Blocks that no rule speaks of."""

@@ -126,6 +126,7 @@ class _Planner:
             ),
             normalizations=_names_by_method({**normalizer.norms, **attached}),
             unnormalized=normalizer.unmatched(),
+            batch_norms_of_vectors=normalizer.batch_norms_of_vectors(),
             ties=tied.stored,
             warnings=nonlinearity_warnings(self.loaded, assignments),
         )

@@ -53,6 +53,28 @@ def test_positions_and_other_norms_have_their_statistics(load: Load, rule: str) 
     assert found(load, f'- {{match: "{match}", {method}, placement: before_activation}}') == []
 
 
+@pytest.mark.parametrize(("size", "halved"), [(4, ["shapes.1"]), (8, [])])
+@pytest.mark.parametrize("method", ["batch_norm", "instance_norm"])
+def test_a_map_of_one_pixel_is_a_vector(
+    load: Load, size: int, halved: list[str], method: str
+) -> None:
+    loaded = load(
+        inputs=f"shot: {{kind: image, channels: 3, height: {size}, width: {size}}}",
+        modules="shapes: {kind: conv, from: shot, channels: [4, 4], kernel: 3, stride: 2}\n"
+        "overview: {kind: pool, from: shapes, method: mean}",
+        outputs="look: {kind: regression, from: overview, size: 1}",
+        normalization=f'- {{match: "**", method: {method}, placement: before_activation}}',
+    )
+    if method == "batch_norm":
+        found = batch_of_one(loaded, make_plan(loaded), "there is one row")
+        assert [p.message.split("`")[1] for p in found] == halved
+    elif halved:
+        with pytest.raises(RecipeError, match=r"P302 .*`shapes\.1` has one"):
+            make_plan(loaded)
+    else:
+        assert not make_plan(loaded).warnings
+
+
 RECIPE = """\
 version: 1
 name: one

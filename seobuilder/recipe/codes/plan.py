@@ -106,8 +106,8 @@ PLAN: dict[str, Code] = {
         "nothing to take statistics over",
         "The norm takes its statistics over a single value, so that what it gives would no longer "
         "depend on what comes in: `instance_norm` over the positions of one example, of which a "
-        "vector has one; `group_norm` over a group of one channel; `layer_norm` and `rms_norm` "
-        "over a single channel.",
+        "vector has one, and an image that was halved down to a single pixel; `group_norm` over a "
+        "group of one channel; `layer_norm` and `rms_norm` over a single channel.",
         "Use `layer_norm`, `rms_norm` or `batch_norm` for blocks of vectors, fewer groups, or more "
         "channels.",
     ),
@@ -256,9 +256,9 @@ PLAN: dict[str, Code] = {
     ),
     "P520": Code(
         "batch norm with a batch of one",
-        "Batch norm takes its statistics over the rows of a batch. Of a vector a batch of one row "
-        "has a single value for each channel, which is its own mean and has no variance, so that "
-        "training can't begin.",
+        "Batch norm takes its statistics over the rows of a batch. Of a vector, or of an image "
+        "that was halved down to a single pixel, a batch of one row has a single value for each "
+        "channel, which is its own mean and has no variance, so that training can't begin.",
         "Take `layer_norm` or `rms_norm`, which see each row by itself, or give two training rows "
         "or more.",
     ),
