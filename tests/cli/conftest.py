@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,6 +72,8 @@ def start(folder: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts a command line in a process of its own."""
 
     def popen(*arguments: str, **options: object) -> subprocess.Popen[str]:
+        # A shell's background job ignores Ctrl-C, and what it starts inherits that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([*START, *arguments], text=True, **(pipes | options))
 
