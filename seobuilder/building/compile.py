@@ -47,7 +47,7 @@ def _model(
 LAYERS: dict[str, Callable[..., nn.Module]] = {
     "linear": nn.Linear,
     "embedding": nn.Embedding,
-    "conv1d": nn.Conv1d,
+    "conv1d": layers.SequenceConv1d,
     "conv2d": nn.Conv2d,
     "conv_transpose2d": nn.ConvTranspose2d,
     "rnn": nn.RNN,

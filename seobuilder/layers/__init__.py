@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from seobuilder.layers.attention import Attention
 from seobuilder.layers.combine import Add, Concat, Interaction
-from seobuilder.layers.convolution import Conv2dBlock, ConvBlock
+from seobuilder.layers.convolution import Conv2dBlock, ConvBlock, SequenceConv1d
 from seobuilder.layers.embedding import TokenEmbedding
 from seobuilder.layers.features import FeatureScaler
 from seobuilder.layers.feedforward import FeedForward, MLPBlock
@@ -43,6 +43,7 @@ __all__ = [
     "ResidualScale",
     "Rotary",
     "SearchModel",
+    "SequenceConv1d",
     "SinusoidalPositions",
     "Stack",
     "Step",

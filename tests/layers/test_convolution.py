@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from seobuilder.layers import Conv2dBlock, ConvBlock, Stack
+from seobuilder.layers import Conv2dBlock, ConvBlock, SequenceConv1d, Stack
 from seobuilder.norm import BatchNorm, GroupNorm, InstanceNorm
 
 
@@ -67,6 +67,78 @@ def test_convolutions_that_change_the_length_are_refused(bad: nn.Conv1d) -> None
 def test_a_block_without_convolution_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a convolution"):
         ConvBlock("relu")
+
+
+def twins(width: int, **settings) -> tuple[SequenceConv1d, nn.Conv1d]:
+    ours, torchs = SequenceConv1d(8, 6, width, **settings), nn.Conv1d(8, 6, width, **settings)
+    torchs.load_state_dict(ours.state_dict())
+    return ours, torchs
+
+
+SETTINGS = [
+    {},
+    {"bias": False},
+    {"padding": 2},
+    {"padding": "same"},
+    {"dilation": 2, "padding": 1},
+    {"stride": 2},
+    {"stride": 3, "padding": 1},
+    {"groups": 2},
+    {"padding": 1, "padding_mode": "circular"},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("width", [1, 3, 5])
+def test_a_short_convolution_is_torchs(width: int, settings: dict) -> None:
+    ours, torchs = twins(width, **settings)
+    x = torch.randn(32, 12, 8, dtype=torch.float64)
+    found, expected = (x.clone().requires_grad_() for _ in range(2))
+    for conv, given in ((ours.double(), found), (torchs.double(), expected)):
+        conv(given.transpose(1, 2)).square().sum().backward()
+    torch.testing.assert_close(ours(x.transpose(1, 2)), torchs(x.transpose(1, 2)))
+    torch.testing.assert_close(found.grad, expected.grad)
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter.grad, torchs.get_parameter(name).grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_short_convolution_in_half_precision_is_torchs(dtype: torch.dtype) -> None:
+    ours, torchs = twins(3, padding=1)
+    x = torch.randn(32, 8, 12, dtype=dtype)
+    torch.testing.assert_close(ours.to(dtype)(x), torchs.to(dtype)(x))
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "expected"),
+    [
+        ((32, 8, 12), {}, 0),
+        ((32, 8, 12), {"groups": 2}, 1),
+        ((32, 8, 65), {}, 1),
+        ((1, 8, 12), {}, 1),
+        ((8, 12), {}, 1),
+    ],
+    ids=["short", "groups", "long", "one row", "no rows"],
+)
+def test_only_batches_of_short_sequences_are_one_product(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], settings: dict, expected: int
+) -> None:
+    calls = []
+    plain = nn.Conv1d._conv_forward
+    monkeypatch.setattr(
+        nn.Conv1d, "_conv_forward", lambda *given: calls.append(given) or plain(*given)
+    )
+    SequenceConv1d(8, 6, 3, **settings)(torch.randn(shape))
+    assert len(calls) == expected
+
+
+def test_an_exported_convolution_takes_any_length() -> None:
+    conv = SequenceConv1d(8, 6, 3, padding=1).eval()
+    axes = {0: torch.export.Dim("rows"), 2: torch.export.Dim("time")}
+    program = torch.export.export(conv, (torch.randn(32, 8, 12),), dynamic_shapes=(axes,))
+    for shape in ((32, 8, 12), (2, 8, 100)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(program.module()(x), conv(x))
 
 
 def test_conv2d_block() -> None:
