@@ -7,7 +7,7 @@ from torch import Tensor
 
 def zero_padding(x: Tensor, mask: Tensor | None) -> Tensor:
     """`x` [B, T, C] with zeros at padded positions."""
-    return x if mask is None else x.masked_fill(~mask[..., None], 0)
+    return x if mask is None else x.where(mask[..., None], 0)
 
 
 def check_length(time: int, length: int) -> None:

@@ -47,9 +47,9 @@ class Pool(nn.Module):
             return self._pool_whole(x)
         real = mask[..., None]
         if self.method == "mean":
-            return x.masked_fill(~real, 0).sum(dim=1) / real.sum(dim=1).clamp(min=1)
+            return x.where(real, 0).sum(dim=1) / real.sum(dim=1).clamp(min=1)
         if self.method == "max":
-            greatest = x.masked_fill(~real, -torch.inf).amax(dim=1)
+            greatest = x.where(real, -torch.inf).amax(dim=1)
             return greatest.masked_fill(~real.any(dim=1), 0)
         time = torch.arange(x.shape[1], device=x.device)
         rank = -time if self.method == "first" else time
