@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf, sqrt
+from math import inf
 
+from seobuilder.health.size_checks import far_band
 from seobuilder.planning.blocks import blocks_of
 from seobuilder.planning.methods import NotApplicable, decide
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
@@ -23,6 +24,15 @@ from seobuilder.planning.norm_remedies import (
 )
 from seobuilder.planning.remedies import delete, redraw, set_value
 from seobuilder.planning.sound import excess, is_zero, sound_draw
+from seobuilder.planning.stray import (
+    MATRICES,
+    Band,
+    adds,
+    drawn_in,
+    is_normed,
+    multiplies,
+    strays,
+)
 from seobuilder.recipe.change import Change
 from seobuilder.recipe.load import LoadedRecipe
 from seobuilder.recipe.spec.initialization import PresetRule
@@ -34,8 +44,6 @@ Changes = tuple[Change, ...]
 CLOSE, LOOSE = (0.97, 1.03), (0.05, 2.0)
 """Between which times of a sound std a weight passes: where every layer multiplies what the ones
 before it gave, and where a norm or a skip path stands between."""
-
-MATRICES = ("weight", "residual_out", "gate", "recurrent_input", "recurrent_hidden")
 
 SMALL_HEAD, ZERO_HEAD = "method: normal, std: 0.02", "method: zeros"
 
@@ -64,18 +72,9 @@ class Mender:
             for finding in self.findings
         ]
 
-    @cached_property
-    def _plain(self) -> set[str]:
-        """The modules whose branches are added to what came in as they are."""
-        specs = self.loaded.recipe.modules.items()
-        return {name for name, spec in specs if getattr(spec, "residual", None) == "plain"}
-
     def drawn_in(self, module: str, roles: Iterable[str] = MATRICES) -> Iterator[Assignment]:
         """How the parameters of these roles in a module are drawn."""
-        for assignment in self.plan.assignments:
-            parameter = assignment.parameter
-            if parameter.name.startswith(f"{module}.") and parameter.role in roles:
-                yield assignment
+        return drawn_in(self.plan, module, roles)
 
     def module(self, name: str) -> Changes:
         """The next remedy for the signal of a module, or its gradient, the same for all."""
@@ -89,12 +88,9 @@ class Mender:
         if not blocks:
             return self.redrawn(self.strays(node.name, LOOSE), LOOSE)
         first = blocks[0]
-        normed = any("norm" in child.name.split("_") for child in first.children)
-        is_transformer = first.kind == "transformer_block"
-        is_plain = is_transformer and node.name in self._plain
-        multiplies = not normed and first.kind not in ("transformer_block", "recurrent_layer")
-        band = CLOSE if multiplies else LOOSE
-        if strays := self.strays(node.name, band, adds=is_plain and not normed):
+        is_transformer, normed = first.kind == "transformer_block", is_normed(node)
+        band = CLOSE if multiplies(node) else LOOSE
+        if strays := self.strays(node.name, band, adds=adds(node)):
             return self.redrawn(strays, band)
         if is_transformer and first.settings["skip_scale"] == 0:
             return set_value(self.loaded, ("modules", node.name, "residual"), "plain")
@@ -102,22 +98,9 @@ class Mender:
             return normalize(self.loaded, self.plan, node)
         return self._norms_first(node) if is_transformer else self._steadier(node)
 
-    def strays(
-        self, module: str, band: tuple[float, float], *, adds: bool = False
-    ) -> list[Assignment]:
-        """The parameters of a module that are drawn outside of a band around a sound std.
-
-        `adds` says that branches are added to a skip path without a norm, so that their ends must
-        be smaller with the depth; elsewhere that is a choice, and so are branches of zeros.
-        """
-        found = []
-        for assignment in self.drawn_in(module):
-            size, (low, high) = excess(assignment), band
-            if assignment.parameter.role == "residual_out":
-                low = 0.0
-                high = 1.5 if adds else high * sqrt(2 * assignment.parameter.variables["depth"])
-            if size is not None and not low <= size <= high:
-                found.append(assignment)
+    def strays(self, module: str, band: Band, *, adds: bool = False) -> list[Assignment]:
+        """The parameters of a module outside of a band, and with them biases that are no zeros."""
+        found = strays(self.plan, module, band, adds=adds)
         biases = self.drawn_in(module, ("bias",)) if found else ()
         return [*found, *(each for each in biases if excess(each) == inf)]
 
@@ -151,16 +134,14 @@ class Mender:
             return ()
         return layer_norm_instead(self.loaded, index, placement="before_activation")
 
-    def redrawn(
-        self, assignments: Iterable[Assignment], band: tuple[float, float] = LOOSE
-    ) -> Changes:
+    def redrawn(self, assignments: Iterable[Assignment], band: Band = LOOSE) -> Changes:
         """The smallest edits after which these are drawn soundly, or within a band of that."""
         wanted = {each.parameter.name: each for each in assignments}
         if undone := self._undone(wanted, band):
             return undone
         return redraw(self.plan, {name: sound_draw(each) for name, each in wanted.items()})
 
-    def _undone(self, wanted: Mapping[str, Assignment], band: tuple[float, float]) -> Changes:
+    def _undone(self, wanted: Mapping[str, Assignment], band: Band) -> Changes:
         """Deletes the rules that draw these and no others, where the next ones draw them well.
 
         So it is with a rule that was put above the one for all layers, for one of them.
@@ -312,6 +293,18 @@ def _silent(mender: Mender, finding: Finding) -> Changes:
     return next((mender.module(name) for name in around if mender.ails(name)), ())
 
 
+def _far(mender: Mender, finding: Finding) -> Changes:
+    """H028: the module's next remedy if it ails, else the weights that are far."""
+    module = _module_of(finding)
+    heads = [a for a in mender.drawn_in(module, ("head",)) if a.parameter.name == finding.place]
+    if heads:
+        return redraw(mender.plan, {head.parameter.name: SMALL_HEAD for head in heads})
+    if mender.ails(module):
+        return mender.module(module)
+    node = mender.modules[module]
+    return mender.redrawn(mender.strays(module, far_band(node), adds=adds(node)), LOOSE)
+
+
 def _module_of(finding: Finding) -> str:
     return finding.place.partition(".")[0]
 
@@ -329,6 +322,7 @@ MENDS: dict[str, Callable[[Mender, Finding], Changes]] = {
     "H024": _alike,
     "H025": _silent,
     "H026": _drawn,
+    "H028": _far,
 }
 """Codes that an edit of the recipe mends. The others say that a tensor is not what its rule drew,
 or, as H027, what a person has to look for."""

@@ -14,6 +14,7 @@ from seobuilder.recipe.change import Change
 from seobuilder.report.parameters import ParameterRecord
 from seobuilder.report.probes import Probes
 from seobuilder.report.record import Document, Items, Number, Record
+from seobuilder.report.score import UNHEALTHY, score
 
 Severity = Literal["error", "warning", "info"]
 Verdict = Literal["healthy", "unhealthy"]
@@ -126,14 +127,20 @@ class Report(Document):
 
     @computed_field  # type: ignore[prop-decorator]
     @property
+    def score(self) -> float:
+        """The risk, from 0 to 1, that training falls short, by what was found."""
+        return score(self.findings)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
     def verdict(self) -> Verdict:
-        """`healthy` unless a finding is an error."""
-        return "unhealthy" if self.issues else "healthy"
+        """`unhealthy` where the score is 0.5 or more, as every error makes it; else `healthy`."""
+        return "unhealthy" if self.score >= UNHEALTHY else "healthy"
 
     @property
     def is_healthy(self) -> bool:
-        """Whether no finding is an error."""
-        return not self.issues
+        """Whether the verdict is `healthy`."""
+        return self.verdict == "healthy"
 
     @property
     def issues(self) -> tuple[Finding, ...]:

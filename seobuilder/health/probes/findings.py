@@ -7,11 +7,13 @@ lies in its band is shown, and is no finding.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import groupby
-from math import sqrt
+from itertools import groupby, pairwise
+from math import log, sqrt
 
+from seobuilder.health.size_checks import common_place
 from seobuilder.planning.model import Assignment, Plan
 from seobuilder.planning.rules import listed
+from seobuilder.planning.sound import is_zero
 from seobuilder.report.model import Finding, OutputRecord, Severity
 from seobuilder.report.probes import Probes, SignalRecord
 
@@ -37,7 +39,7 @@ MATRICES = ("weight", "residual_out", "head", "gate", "recurrent_input", "recurr
 
 
 def check_probes(probes: Probes, plan: Plan, outputs: Sequence[OutputRecord]) -> list[Finding]:
-    """H020 to H026, in the order of the codes."""
+    """H020 to H027, in the order of the codes."""
     teller = _Teller(plan)
     stacks = _stacks(probes.signals)
     return [
@@ -98,7 +100,7 @@ class _Teller:
                 yield self.finding(
                     "H020",
                     severity,
-                    stack,
+                    _culprit(stack, records, [record.variance for record in records]),
                     f"the signal's variance {_change(ratio)} over {len(records)} blocks",
                     measured=ratio,
                     expected=_ratio(records[0].expected, records[-1].expected),
@@ -116,7 +118,7 @@ class _Teller:
                 yield self.finding(
                     "H021",
                     severity,
-                    stack,
+                    _culprit(stack, records, [record.gradient for record in records]),
                     f"the gradient {_change(ratio)} on its way back through {len(records)} blocks",
                     measured=ratio,
                     expected=expected if records[0].gradient_expected else None,
@@ -200,10 +202,12 @@ class _Teller:
             names = list(members)
             if module not in measured:
                 continue
+            zeros = [a.parameter.name for a in self.assignments if is_zero(a)]
+            causes = [name for name in names if name in zeros and not name.endswith("bias")]
             yield self.finding(
                 "H025",
                 "error",
-                names[0] if len(names) == 1 else module,
+                common_place(causes or names),
                 f"no gradient in the first {probes.steps} steps for {listed(names)}",
                 measured=0.0,
                 source="weights of zeros that are meant let the gradient through after a step",
@@ -311,6 +315,16 @@ def _ratio(first: float | None, last: float | None) -> float:
     if first is None or last is None or first == last:
         return 1.0
     return last / first if first else float("inf")
+
+
+def _culprit(stack: str, records: Sequence[SignalRecord], sizes: Sequence[float | None]) -> str:
+    """The block at which a size changes more than at all others together, else the stack."""
+    known = [max(size or 0.0, 1e-300) for size in sizes]
+    steps = [abs(log(now / before)) for before, now in pairwise(known)]
+    largest = max(steps)
+    if len(steps) < 2 or 2 * largest <= sum(steps):
+        return stack
+    return records[steps.index(largest) + 1].name
 
 
 def _beyond(ratio: float) -> Severity | None:

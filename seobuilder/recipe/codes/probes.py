@@ -9,7 +9,8 @@ PROBES: dict[str, Code] = {
         "signal vanishes or explodes",
         "The variance of the signal behind the last block of a stack is more than 100 times that "
         "behind the first, or less than a hundredth (an error from 10,000 on), or a signal is not "
-        "finite. The report shows it block by block, with the band that the plan predicts.",
+        "finite. The report shows it block by block, with the band that the plan predicts. Where "
+        "one block changes it more than all others together, that block is named.",
         "Take a method that keeps the size of the signal: kaiming for relu, xavier for tanh and "
         "sigmoid, lecun_normal for selu, autoinit for any activation; or norms.",
     ),
@@ -47,7 +48,8 @@ PROBES: dict[str, Code] = {
     "H025": Code(
         "no gradient",
         "A parameter that leads to a loss gets a gradient of exactly zero in each of the first "
-        "steps of training. A head of zeros, Fixup and ReZero wake up after a step; this does not.",
+        "steps of training. A head of zeros, Fixup and ReZero wake up after a step; this does not. "
+        "Where weights among these are drawn as zeros, their place is named.",
         "Look behind it for a layer of zeros, or a layer whose units are all dead.",
     ),
     "H026": Code(
@@ -63,5 +65,18 @@ PROBES: dict[str, Code] = {
         "widths. `seobuild RECIPE --probe coordinates` looks for it.",
         "Look for a rule above the preset that draws a hidden weight or a head by another variance "
         "than 1 / fan_in, and for `attention_scale`.",
+    ),
+    "H028": Code(
+        "weights of another size than keeps the signal",
+        "A rule draws weights of a stack more than 4 times as large as lets a signal keep its size "
+        "(xavier's std, or that of the activation's gain), or less than a fiftieth; where nothing "
+        "but activations stands between the layers, less than a fifth. The ends of branches that "
+        "are added to a skip path without a norm must be smaller with the depth; a head may be 2.5 "
+        "times 1 / sqrt(fan_in). It is told from "
+        "the recipe alone, for each rule, and also where norms hide it from the signal: the "
+        "gradient of a weight behind a norm shrinks as the weight grows.",
+        "Take a method that follows fan_in, with the gain of the activation; in a transformer "
+        'without norms, `{role: residual_out, method: xavier_normal, gain: "1 / sqrt(2 * '
+        'depth)"}`.',
     ),
 }

@@ -90,4 +90,4 @@ def built(text: str) -> Building:
 
 def found(report: Report) -> list[tuple[str, str, str]]:
     """Code, severity and place of what the probes found."""
-    return [(f.code, f.severity, f.place) for f in report.findings if "H020" <= f.code <= "H029"]
+    return [(f.code, f.severity, f.place) for f in report.findings if "H020" <= f.code <= "H027"]

@@ -65,9 +65,10 @@ def test_dead_units_are_told_at_the_first_block() -> None:
 def test_a_layer_of_zeros_silences_what_is_before_it() -> None:
     rules = f'  - {{match: "body.5.*.weight", method: zeros}}\n{KAIMING}'
     report = mlp(rules=rules).report
-    assert ("H020", "error", "body") in found(report)
+    assert ("H020", "error", "body.5") in found(report)
     silent = [f for f in report.findings if f.code == "H025"]
-    assert silent[0].place == "body" and "`body.0.linear.weight`" in silent[0].message
+    assert silent[0].place == "body.5.linear.weight"
+    assert "`body.0.linear.weight`" in silent[0].message
     assert ("H022", "error", "body.5") in found(report)
 
 

@@ -1,0 +1,93 @@
+"""Rules that draw weights far from the size that keeps the signal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seobuilder.health.size_checks import check_sizes, common_place
+from seobuilder.planning.planner import make_plan
+from seobuilder.recipe.load import parse_recipe
+
+RECIPE = """\
+version: 1
+name: sizes
+inputs:
+  query: {kind: tokens, vocab_size: 32, max_length: 12}
+modules:
+  words: {kind: token_embedding, from: query, width: 64}
+  body: {kind: transformer, from: words, depth: 8, heads: 2, ffn: {kind: mlp, width: 64}}
+  summary: {kind: pool, from: body, method: mean}
+  facts: {kind: mlp, from: summary, widths: [64, 64, 64], activation: relu}
+outputs:
+  answer: {kind: classification, from: facts, labels: 4}
+normalization:
+  - {match: "body.blocks.*", method: rms_norm, placement: pre}
+initialization:
+  - {match: "**.bias", method: zeros}
+  - {role: norm_scale, method: ones}
+  - {role: head, method: normal, std: 0.02}
+  - {role: residual_out, method: xavier_normal, gain: "1 / sqrt(2 * depth)"}
+  # here
+  - {match: "facts.**.weight", method: kaiming_normal}
+  - {match: "**.weight", method: xavier_normal}
+"""
+
+
+def found(*changes: tuple[str, str]) -> list[tuple[str, float | None, str | None]]:
+    text = RECIPE
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    plan = make_plan(parse_recipe(text.encode(), "r.yaml", Path()))
+    return [(f.place, f.measured and round(f.measured, 3), f.rule) for f in check_sizes(plan)]
+
+
+def rule(text: str) -> tuple[str, str]:
+    return "  # here\n", f"  - {{{text}}}\n"
+
+
+SCALED = '  - {role: residual_out, method: xavier_normal, gain: "1 / sqrt(2 * depth)"}\n'
+UNSCALED = SCALED.replace("1 / sqrt(2 * depth)", "1")
+NORM = "method: rms_norm, placement: pre"
+
+
+def test_a_sound_recipe_has_none() -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize("factor", [6, 1 / 6])
+def test_a_gain_in_a_stack_without_norms(factor: float) -> None:
+    assert found(
+        rule(f'match: "facts.1.*.weight", method: orthogonal, gain: {2**0.5 * factor}')
+    ) == [("facts.1.linear.weight", pytest.approx(factor, abs=2e-3), "r.yaml:19")]
+
+
+def test_weights_may_be_smaller_where_norms_stand_between() -> None:
+    small = 'match: "body.**.weight", exclude: "**.{output,down}.weight", method: normal, std: '
+    assert found(rule(f"{small}0.02")) == []
+    assert [place for place, *_ in found(rule(f"{small}1"))] == ["body.blocks"]
+
+
+def test_zeros_are_no_matter_of_size() -> None:
+    assert found(rule('match: "facts.1.*.weight", method: zeros')) == []
+
+
+def test_ends_of_branches_need_their_depth_where_no_norm_stands_between() -> None:
+    bare = (NORM, "method: none"), ("  - {role: norm_scale, method: ones}\n", "")
+    assert found(*bare) == []
+    assert found((SCALED, UNSCALED)) == []
+    assert found(*bare, (SCALED, UNSCALED)) == [("body.blocks", 4.0, "r.yaml:17")]
+
+
+def test_the_place_that_several_parameters_have_in_common() -> None:
+    assert common_place(["a.0.x.weight", "a.0.y.weight"]) == "a.0"
+    assert common_place(["a.0.x.weight"]) == "a.0.x.weight"
+    assert common_place(["a.1.weight", "a.10.weight"]) == "a"
+
+
+def test_a_head_may_not_be_far_larger_than_keeps_the_size() -> None:
+    head = "method: normal, std: 0.02"
+    assert found((head, "method: kaiming_normal")) == []
+    assert found((head, "method: normal, std: 0.6")) == [("answer.linear.weight", 4.8, "r.yaml:17")]

@@ -1,0 +1,35 @@
+"""One number of the findings, and the verdict that follows from it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from seobuilder.report.model import Finding
+from seobuilder.report.score import ERROR, UNHEALTHY, WARNING, risk, score
+
+
+def finding(severity: Literal["error", "warning", "info"], code: str = "X001") -> Finding:
+    return Finding(code=code, severity=severity, place="body", message="odd")
+
+
+def test_nothing_found_is_no_risk() -> None:
+    assert score([]) == score([finding("info")]) == 0
+
+
+def test_codes_add_up_as_if_they_were_independent_and_each_counts_once() -> None:
+    warning = finding("warning")
+    assert score([warning]) == score([warning, warning]) == WARNING
+    assert score([warning, finding("warning", "X002")]) == round(1 - (1 - WARNING) ** 2, 3)
+    assert score([warning, finding("error")]) == ERROR
+
+
+def test_warnings_alone_are_never_unhealthy_and_an_error_always_is() -> None:
+    many = [finding("warning", f"X{number:03}") for number in range(50)]
+    assert score(many) < UNHEALTHY
+    assert score([*many, finding("error")]) > ERROR
+    assert all(score([finding("error", code)]) >= UNHEALTHY for code in ("H001", "H004", "H020"))
+
+
+def test_the_score_is_larger_for_an_error_of_the_same_code() -> None:
+    for code in ("H020", "H021", "H023", "H025", "X001"):
+        assert risk(finding("error", code)) > risk(finding("warning", code))
