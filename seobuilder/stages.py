@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from seobuilder.artifact.folder import Content, Status, status, write
 from seobuilder.artifact.manifest import (
     RESOLVED,
@@ -66,12 +68,13 @@ class Building:
 
     `with_coordinates` asks for the coordinate check, which builds and trains two models more.
     `further` is by name what else decides the content of what is written, such as how a model was
-    trained.
+    trained. `reads_all` says that all images do, not only those that a report looks at.
     """
 
     loaded: LoadedRecipe
     with_coordinates: bool = False
     further: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reads_all: bool = False
 
     @cached_property
     def plan(self) -> Plan:
@@ -181,10 +184,13 @@ class Building:
             parts["probe of coordinates"] = digest({"widths": FACTORS})
         parts |= {name: digest(part) for name, part in self.further.items()}
         looks = any(spec.kind == "image" for spec in loaded.recipe.inputs.values())
-        if looks and self.examples is not None:
-            rows = sample_rows(self.examples, PROBE_ROWS, loaded.recipe.seed)
-            for name, files in self.examples.images.items():
-                parts[f"images of {name}"] = digest({"files": [_hash(files[row]) for row in rows]})
+        if looks and (examples := self.examples) is not None:
+            rows = sample_rows(examples, PROBE_ROWS, loaded.recipe.seed)
+            if self.reads_all:
+                rows = np.arange(len(examples))
+            for name, files in examples.images.items():
+                hashes = {file: _hash(file) for file in {files[row] for row in rows}}
+                parts[f"images of {name}"] = digest({"files": [hashes[files[r]] for r in rows]})
         return parts
 
     @cached_property

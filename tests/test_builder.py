@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 import seobuilder
+from seobuilder.data.batches import sample_rows
 from seobuilder.errors import (
     BuildFolderError,
     DataError,
@@ -27,7 +28,7 @@ from seobuilder.errors import (
     RecipeError,
 )
 from seobuilder.recipe.load import load_recipe
-from seobuilder.stages import Building
+from seobuilder.stages import PROBE_ROWS, Building
 
 MIXED = """\
 version: 1
@@ -258,17 +259,21 @@ def test_the_digest_follows_everything_that_decides_the_content(recipe: Path) ->
     assert digest() == first
 
 
+LOOK = """\
+version: 1
+name: look
+inputs: {shot: {kind: image, channels: 1, height: 4, width: 4}}
+modules:
+  body: {kind: conv, from: shot, channels: [2], kernel: 3, activation: relu}
+  mean: {kind: pool, from: body, method: mean}
+outputs: {kind_of: {kind: classification, from: mean, labels: [a, b]}}
+data: {files: rows.csv, columns: {shot: file, kind_of: label}}
+initialization: [{preset: torch_default}]
+"""
+
+
 def test_images_count_as_data(tmp_path: Path) -> None:
-    (tmp_path / "look.yaml").write_text(
-        "version: 1\nname: look\n"
-        "inputs: {shot: {kind: image, channels: 1, height: 4, width: 4}}\n"
-        "modules:\n"
-        "  body: {kind: conv, from: shot, channels: [2], kernel: 3, activation: relu}\n"
-        "  mean: {kind: pool, from: body, method: mean}\n"
-        "outputs: {kind_of: {kind: classification, from: mean, labels: [a, b]}}\n"
-        "data: {files: rows.csv, columns: {shot: file, kind_of: label}}\n"
-        "initialization: [{preset: torch_default}]\n"
-    )
+    (tmp_path / "look.yaml").write_text(LOOK)
     (tmp_path / "rows.csv").write_text("file,label\none.npy,a\ntwo.npy,b\n")
     np.save(tmp_path / "one.npy", np.zeros((1, 4, 4), np.uint8))
     np.save(tmp_path / "two.npy", np.ones((1, 4, 4), np.uint8))
@@ -279,6 +284,28 @@ def test_images_count_as_data(tmp_path: Path) -> None:
     building = Building(load_recipe(tmp_path / "look.yaml"))
     assert building.status(tmp_path / "out") == "different"
     assert building.differences(tmp_path / "out") == ["images of shot: changed"]
+
+
+def test_all_images_count_in_training_and_those_that_are_looked_at_in_a_build(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "look.yaml").write_text(LOOK)
+    names = [f"{number}.npy" for number in range(PROBE_ROWS + 1)]
+    rows = [f"{name},{'ab'[number % 2]}" for number, name in enumerate(names)]
+    (tmp_path / "rows.csv").write_text("\n".join(["file,label", *rows]))
+    for name in names:
+        np.save(tmp_path / name, np.zeros((1, 4, 4), np.uint8))
+
+    def digests() -> tuple[str, str]:
+        loaded = load_recipe(tmp_path / "look.yaml")
+        return Building(loaded).digest, Building(loaded, reads_all=True).digest
+
+    built, trained = digests()
+    examples = Building(load_recipe(tmp_path / "look.yaml")).examples
+    assert examples is not None
+    (left_out,) = {*range(len(names))} - {*sample_rows(examples, PROBE_ROWS, seed=0).tolist()}
+    np.save(tmp_path / names[left_out], np.ones((1, 4, 4), np.uint8))
+    assert digests()[0] == built and digests()[1] != trained
 
 
 def test_a_given_tokenizer_goes_with_the_build(recipe: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from seobuilder.cli.options import (
     format_option,
     read_recipe,
     recipe_argument,
+    result_console,
     set_option,
     shown_as,
 )
@@ -79,10 +80,12 @@ def train(
     if output_format == "json":
         click.echo(record.model_dump_json(indent=2))
         return
+    from seobuilder.report.render_training import last_line, render_training_terminal
+
+    if not was_done:
+        render_training_terminal(record, result_console())
     word = "unchanged, " if was_done else ""
-    figures = record.figures.get("test") or record.figures.get("validation") or {}
-    shown = "".join(f", {name} {value:.4g}" for name, value in figures.items() if value is not None)
-    click.echo(f"{word}trained {record.steps:,} steps{shown}, weights: {target}")
+    click.echo(f"{word}{last_line(record)}, report: {target / 'report.html'}")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""The report of a training run, as a page and as Markdown."""
+"""The report of a training run: as a page, as Markdown, and shortly for a terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from markupsafe import Markup
+from rich.console import Console
 
 from seobuilder.report.grouping import grouped
 from seobuilder.report.html import charts, findings
@@ -13,6 +14,7 @@ from seobuilder.report.html.sparkline import HEIGHT, WIDTH
 from seobuilder.report.html.training_charts import Curves, course_charts, depth_charts, overlay
 from seobuilder.report.render_html import render_page
 from seobuilder.report.render_markdown import code, finding_lines, plain, table
+from seobuilder.report.terminal import columns, labelled, print_findings, styled
 from seobuilder.report.text import UNKNOWN, number, plural
 from seobuilder.report.training import ParameterCourse, TrainingRecord
 
@@ -109,12 +111,36 @@ def render_training_markdown(record: TrainingRecord) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def render_training_terminal(record: TrainingRecord, console: Console) -> None:
+    """Print how the run went, its figures beside those of guessing, and its findings."""
+    console.print(styled(headline(record), "bold yellow" if record.findings else "bold green"))
+    console.print(labelled(facts(record)))
+    if found := figures(record):
+        console.print()
+        rows = [(f.name, *map(number, (f.validation, f.test, f.chance))) for f in found]
+        console.print(columns(("figure",), ("validation", "test", "guessing"), rows))
+    print_findings(record.findings, console)
+
+
 def headline(record: TrainingRecord) -> str:
     """How the run went, in one line."""
-    found = record.findings
-    warnings = [each for each in found if each.severity == "warning"]
-    note = f" ({plural(len(warnings), 'warning')})" if warnings else ""
+    warnings = sum(each.severity == "warning" for each in record.findings)
+    note = f" ({plural(warnings, 'warning')})" if warnings else ""
     return f"{record.name}: trained {plural(record.steps, 'step')}{note}"
+
+
+def last_line(record: TrainingRecord) -> str:
+    """What a run came to: `trained 500 steps, intent.accuracy 0.71 on 146 test rows`."""
+    text = f"trained {plural(record.steps, 'step')}"
+    for split in ("test", "validation"):
+        found = record.figures.get(split, {})
+        stopping = record.settings["early_stopping"] or {}
+        metrics = (name for name in found if not name.endswith("loss"))
+        name = stopping.get("metric") or next(metrics, "loss")
+        if found.get(name) is not None:
+            rows = plural(record.rows[split], f"{split} row")
+            return f"{text}, {name} {number(found[name])} on {rows}"
+    return text
 
 
 def figures(record: TrainingRecord) -> list[Figure]:
@@ -129,7 +155,7 @@ def figures(record: TrainingRecord) -> list[Figure]:
 def facts(record: TrainingRecord) -> Iterator[tuple[str, str]]:
     """The run as pairs of label and text."""
     yield "steps", f"{record.steps:,}, {record.epochs:.4g} epochs, {record.ended}"
-    yield "weights kept", f"those of step {record.kept:,}"
+    yield "weights kept", _kept(record)
     yield "rows", ", ".join(f"{split} {count:,}" for split, count in record.rows.items())
     processes = "1 process" if record.processes == 1 else f"{record.processes} processes"
     yield "seconds", f"{number(record.seconds)} on {record.device}, {processes}"
@@ -146,3 +172,15 @@ def facts(record: TrainingRecord) -> Iterator[tuple[str, str]]:
         yield f"until step {each.until:,}", f"other settings, rate {number(rate)}"
     if not record.rows["validation"]:
         yield "validation", UNKNOWN
+
+
+def _kept(record: TrainingRecord) -> str:
+    """Which weights the model has, and why."""
+    epoch = record.epochs * record.kept / record.steps if record.steps else 0.0
+    text = f"those of step {record.kept:,}, epoch {epoch:.3g}"
+    stopping = record.settings["early_stopping"]
+    best = record.figures.get("validation", {}).get(stopping["metric"]) if stopping else None
+    if best is not None:
+        looks = sum(each.split == "validation" for each in record.evaluations)
+        text += f", the best by {stopping['metric']} of {plural(looks, 'look')}: {number(best)}"
+    return text + (", averaged" if record.settings["average"] else "")

@@ -11,46 +11,22 @@ from types import FrameType
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs
-from torch import Tensor, nn
+from torch import Tensor
 
 from seobuilder.building.losses import output_losses, trained_outputs
 from seobuilder.data.split import Indices
-from seobuilder.errors import EnvironmentProblem, SeobuilderError
+from seobuilder.errors import SeobuilderError
 from seobuilder.init.streams import Stream
-from seobuilder.recipe.spec.training import metrics_of
 from seobuilder.stages import Building
-from seobuilder.training.averaging import Average
+from seobuilder.training.accelerators import start_accelerator
 from seobuilder.training.batching import Order
 from seobuilder.training.callbacks import Callback, State
-from seobuilder.training.checkpoints import Checkpoint, Position, RunFolder
+from seobuilder.training.checkpoints import Position, RunFolder
 from seobuilder.training.evaluation import evaluate
 from seobuilder.training.feed import Block, Blocks, Feed
+from seobuilder.training.keeping import Keeper
 from seobuilder.training.optimizers import clip_gradients, gradient_norm, make_optimizer, set_rate
 from seobuilder.training.schedule import rate_factor
-
-PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
-
-
-def start_accelerator(precision: str, *, finds_unused: bool = False) -> Accelerator:
-    """What knows the device and the other processes.
-
-    Raises:
-        EnvironmentProblem: float16 is asked for where there is no accelerator.
-    """
-    cpu = not torch.accelerator.is_available()
-    if cpu and precision == "float16":
-        raise EnvironmentProblem(
-            "float16 needs a GPU; on a processor, `training.precision: bfloat16` does as well"
-        )
-    mixed = PRECISIONS[precision]
-    held = AcceleratorState._shared_state
-    if held and held.get("_mixed_precision") != mixed:
-        AcceleratorState._reset_state()  # it keeps the first precision of a process, else refuses
-    ddp = DistributedDataParallelKwargs(find_unused_parameters=finds_unused)
-    return Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
 
 
 class Loop:
@@ -83,7 +59,6 @@ class Loop:
         self.feed = feed
         self.validation = validation
         self.callbacks = list(callbacks)
-        self.run_folder = run
         trained = trained_outputs(recipe, feed.batch(train[:1]))
         self.accelerator = start_accelerator(
             self.spec.precision, finds_unused=len(trained) < len(recipe.outputs)
@@ -93,9 +68,7 @@ class Loop:
         optimizer = make_optimizer(self.model.to(self.device), building.plan, building.loaded)
         self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        self.average = Average(self.model, self.spec.average) if self.spec.average else None
-        self.best: dict[str, Tensor] | None = None
-        self.position = Position(settings=self.spec.model_dump(mode="json"))
+        self._keeper = Keeper(recipe, self.model, optimizer, self.accelerator, run)
         self.is_streamed = blocks is not None
         self.blocks = blocks or (lambda start: iter([Block(feed, train)][start:]))
         self.block = Block(feed, train)
@@ -120,7 +93,7 @@ class Loop:
             self._call("on_start")
             self.model.train()
             self._steps()
-            self._keep()
+            self._keeper.finish()
         return self.position
 
     def end(self) -> None:
@@ -157,16 +130,16 @@ class Loop:
             except SeobuilderError:
                 # The step was not taken: what was before it is good, unless it was in doubt.
                 if position.step and not self._in_doubt:
-                    self._save()
+                    self._keeper.save()
                 raise
             position.seconds = before + time.monotonic() - began
             if self._is_time_to_look() and not self._goes_on():
                 self.ended_early = not self._is_done
                 break
             minutes = (time.monotonic() - written) / 60
-            is_time = self._is_time_to_save(minutes) and not self._in_doubt
+            is_time = self._keeper.is_time(minutes) and not self._in_doubt
             if self._interrupted or is_time:
-                self._save()
+                self._keeper.save()
                 written = time.monotonic()
             if self._interrupted:
                 raise KeyboardInterrupt
@@ -199,6 +172,11 @@ class Loop:
             self.accelerator.num_processes,
             self.position.block,
         )
+
+    @property
+    def position(self) -> Position:
+        """Where the run stands."""
+        return self._keeper.position
 
     @property
     def _in_doubt(self) -> bool:
@@ -242,8 +220,7 @@ class Loop:
         position.step += 1
         position.index += 1
         position.rows, position.tokens = state.rows, state.tokens
-        if self.average is not None:
-            self.average.update(position.step)
+        self._keeper.after_step()
         state.step, state.epoch = position.step, position.epoch + self._ends_epoch
         state.progress = self._progress
         self._call("on_step")
@@ -285,74 +262,15 @@ class Loop:
 
     def _goes_on(self) -> bool:
         """Look at the validation rows; False where they have stopped getting better."""
-        with nullcontext() if self.average is None else self.average.applied():
-            found = self.look(self.validation, "validation")
-            stopping = self.spec.early_stopping
-            if stopping is None:
-                self.position.figures = dict(found)
-                return True
-            outputs = {name: spec.kind for name, spec in self.state.recipe.outputs.items()}
-            sign = 1 if metrics_of(outputs)[stopping.metric] == "higher" else -1
-            value, position = found.get(stopping.metric), self.position
-            if value is not None and (position.best is None or sign * value > sign * position.best):
-                position.best, position.kept, position.waited = value, position.step, 0
-                position.figures = dict(found)
-                self.best = {n: t.detach().clone() for n, t in self.model.state_dict().items()}
-                return True
-        position.waited += 1
-        return position.waited < stopping.patience
-
-    def _keep(self) -> None:
-        """Leave the weights that are to be kept in the model: best, averaged, or the last."""
-        if self.best is not None:
-            _load(self.model, self.best)
-            return
-        self.position.kept = self.position.step
-        if self.average is not None:
-            self.average.swap()
-
-    # -- saving --------------------------------------------------------------------------------
-
-    def _is_time_to_save(self, minutes: float) -> bool:
-        every = self.spec.checkpoints
-        return minutes >= every.minutes or (
-            every.steps is not None and self.position.step % every.steps == 0
-        )
-
-    def _save(self) -> None:
-        if self.run_folder is None or not self.accelerator.is_main_process:
-            return
-        scaler = self.accelerator.scaler
-        self.position.scaler = {} if scaler is None else scaler.state_dict()
-        tensors = {} if self.best is None else {"best": self.best}
-        if self.average is not None:
-            tensors["average"] = self.average.state()
-        state = self.model.state_dict(), self.state.optimizer.state_dict()
-        self.run_folder.write(Checkpoint(self.position, *state, tensors))
+        with self._keeper.candidate():
+            return self._keeper.judge(self.look(self.validation, "validation"))
 
     def take_up(self) -> int:
         """Go on from the last checkpoint, if there is one; gives its step."""
-        optimizer = self.state.optimizer
-        found = self.run_folder and self.run_folder.read(optimizer.state_dict())
-        if not found:
-            return 0
-        settings = self.position.settings
-        self.position = position = found.position
-        if position.settings != settings:
-            position.earlier.append({"until": position.step, "settings": position.settings})
-            position.settings = settings
-        _load(self.model, found.weights)
-        optimizer.load_state_dict(found.optimizer)
-        if self.average is not None:
-            self.average.restore(found.tensors["average"])
-        if "best" in found.tensors:
-            self.best = {n: t.to(self.device) for n, t in found.tensors["best"].items()}
-        if self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(position.scaler)
-        state = self.state
-        state.step, state.epoch = position.step, position.epoch
-        state.rows, state.tokens = position.rows, position.tokens
-        return position.step
+        step, state = self._keeper.take_up(), self.state
+        state.step, state.epoch = step, self.position.epoch
+        state.rows, state.tokens = self.position.rows, self.position.tokens
+        return step
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -370,9 +288,3 @@ class Loop:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
-
-
-def _load(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Take up a `state_dict`, or what was read of one: a tensor of several names has one there."""
-    unexpected = model.load_state_dict(state, strict=False).unexpected_keys
-    assert not unexpected, f"of another model: {unexpected}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from seobuilder.recipe.spec.training import METRICS
 from seobuilder.training.callbacks import Callback, State
 
 LINE_SECONDS = 10.0
@@ -57,10 +58,14 @@ class ShowProgress(Callback):
             self._bar.update(self._task, completed=state.progress, text=text)
 
     def on_evaluate(self, state: State, split: str, figures: Mapping[str, float]) -> None:
-        """Show what was measured, to stay."""
-        if state.is_main and figures:
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-            self._console.print(f"step {state.step:,}, {split}: {shown}")
+        """Show what matters most of what was measured, to stay: metrics.jsonl has the rest."""
+        if not state.is_main or not figures:
+            return
+        names = ["loss"]
+        for name, spec in state.recipe.outputs.items():
+            names += [f"{name}.{next(iter(METRICS[spec.kind]))}"]
+        shown = ", ".join(f"{name} {figures[name]:.4g}" for name in names if name in figures)
+        self._console.print(f"step {state.step:,}, epoch {state.epoch:,}, {split}: {shown}")
 
     def on_end(self, state: State) -> None:
         """Take the bar away."""

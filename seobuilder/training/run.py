@@ -89,7 +89,7 @@ class Training:
         """Take the recipe; nothing is read yet."""
         # What was trained is another thing than what was built of the same recipe.
         packages = {name: version(name) for name in ("accelerate", "torchmetrics")}
-        self.building = Building(loaded, further={"training": packages})
+        self.building = Building(loaded, further={"training": packages}, reads_all=True)
 
     def is_done(self, target: Path) -> bool:
         """Whether `target` holds this very training.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,13 @@ def colours(folder: Path) -> Path:
 def test_train_evaluate_and_predict_in_a_fresh_process(colours: Path, fresh: Any) -> None:
     ended = fresh("train", "colours.yaml", "--track", "tensorboard")
     assert ended.code == 0, ended.err
-    assert ended.out.startswith("trained 9 steps, loss ")
-    assert "colour.accuracy 1," in ended.out and "weights: trained/colours" in ended.out
-    assert "step 9, test: loss " in ended.err  # plain lines, for there is no terminal
+    first, *_, last = ended.out.splitlines()
+    assert first == "colours: trained 9 steps"
+    report = "trained/colours/report.html"
+    assert last == f"trained 9 steps, colour.accuracy 1 on 10 test rows, report: {report}"
+    assert Path(report).is_file()
+    # Plain lines, for there is no terminal.
+    assert re.search(r"^step 9, epoch 3, test: loss [\d.]+, colour.accuracy 1$", ended.err, re.M)
     assert list(colours.glob("trained/tracking/colours/events*"))
     assert not (colours / "trained/colours.partial").exists()
 

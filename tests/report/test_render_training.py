@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
 from seobuilder.report.model import Finding
 from seobuilder.report.parameters import Statistics
-from seobuilder.report.render_training import render_training_html, render_training_markdown
+from seobuilder.report.render_training import (
+    last_line,
+    render_training_html,
+    render_training_markdown,
+    render_training_terminal,
+)
 from seobuilder.report.training import (
     AttentionCourse,
     Evaluation,
@@ -51,7 +62,11 @@ def record(*findings: Finding, watched: bool = True) -> TrainingRecord:
     )  # fmt: skip
     return TrainingRecord(
         name="small",
-        settings={"optimizer": {"method": "adamw", "learning_rate": 0.05}, "clip": {"norm": 1.0}},
+        settings={
+            "optimizer": {"method": "adamw", "learning_rate": 0.05},
+            "early_stopping": {"metric": "k.auc", "patience": 3},
+            "average": 0.99,
+        },
         seed=0,
         device="cpu",
         processes=1,
@@ -59,14 +74,14 @@ def record(*findings: Finding, watched: bool = True) -> TrainingRecord:
         steps=10,
         epochs=1.0,
         ended="complete",
-        kept=10,
+        kept=8,
         seconds=1.5,
         tokens=100,
         curve=tuple(
             StepPoint(step=s, epoch=0, loss=1 / s, rate=0.05, gradient_norm=2.0) for s in (5, 10)
         ),
         evaluations=(Evaluation(step=10, split="validation", figures={"loss": 0.5, "k.auc": 0.9}),),
-        figures={"test": {"loss": 0.25}},
+        figures={"validation": {"loss": 0.5, "k.auc": 0.9}, "test": {"loss": 0.25, "k.auc": 0.75}},
         chance={"loss": 0.6931},
         monitors=monitored if watched else None,
         findings=findings,
@@ -102,6 +117,45 @@ def test_a_run_without_monitors_has_curves_only() -> None:
 def test_markdown_says_the_same_shortly() -> None:
     text = render_training_markdown(record(FAINT))
     assert text.startswith("# small: trained 10 steps (1 warning)\n")
-    assert "| `loss` | - | 0.25 | 0.6931 |" in text
+    assert "| `loss` | 0.5 | 0.25 | 0.6931 |" in text
     assert "- **warning T006** `body.0.linear.weight`: its gradient vanished" in text
     assert "| `body.0.linear.weight` | 8 | 0.5 | 0.75 | 0.25 | 0.002 |" in text
+
+
+def test_the_terminal_says_how_it_went_and_what_is_odd() -> None:
+    stream = StringIO()
+    render_training_terminal(record(FAINT), Console(file=stream, width=100))
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    assert lines == [
+        "small: trained 10 steps (1 warning)",
+        "steps         10, 1 epochs, complete",
+        "weights kept  those of step 8, epoch 0.8, the best by k.auc of 1 look: 0.9, averaged",
+        "rows          train 90, validation 10, test 30",
+        "seconds       1.5 on cpu, 1 process",
+        "optimizer     adamw, rate 0.05",
+        "",
+        "figure  validation  test  guessing",
+        "loss           0.5  0.25    0.6931",
+        "k.auc          0.9  0.75         -",
+        "",
+        "warning T006 body.0.linear.weight: its gradient vanished",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, "trained 10 steps, k.auc 0.75 on 30 test rows"),
+        (
+            {"figures": {"validation": {"loss": 0.5, "k.auc": 0.9}}},
+            "trained 10 steps, k.auc 0.9 on 10 validation rows",
+        ),
+        (
+            {"settings": {"early_stopping": None}, "figures": {"test": {"loss": 0.25}}},
+            "trained 10 steps, loss 0.25 on 30 test rows",
+        ),
+        ({"figures": {}}, "trained 10 steps"),
+    ],
+)
+def test_the_last_line_has_the_figure_that_counts(change: dict[str, Any], expected: str) -> None:
+    assert last_line(record().model_copy(update=change)) == expected

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from math import inf, isfinite, nan, sqrt
 
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from seobuilder.data.batches import Batch
 from seobuilder.health.probes.places import Place, places
@@ -56,9 +56,10 @@ class Prediction:
         if expected is None:
             return None
         spread = self.spread[place.name] + 2 / max(effective, 1.0)
-        freedom = 2 / spread  # a chi-square of f degrees has the relative variance 2 / f
+        # A chi-square of f degrees by f, which is a gamma of shape f / 2, has the variance 2 / f.
+        shape = 1 / spread
         low, high = (
-            float(chi2.ppf(chance, freedom)) / freedom for chance in (OUTSIDE / 2, 1 - OUTSIDE / 2)
+            float(gammaincinv(shape, chance)) / shape for chance in (OUTSIDE / 2, 1 - OUTSIDE / 2)
         )
         return expected * low, expected * high
 

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seobuilder.health.norms import norms
+
 VANISHING = 1e-8
 """Norm of a parameter's gradient up to which it learns nothing in float32."""
 
@@ -55,20 +57,20 @@ class AutogradMonitor:
         `mean_norm`, `without_gradient` (names of what could learn and got none), and `non_finite`
         (names). With no gradient at all, norms are 0 and names None.
         """
-        norms = _norms(model)
-        finite = {name: norm for name, norm in norms.items() if isfinite(norm)}
+        sizes = _norms(model)
+        finite = {name: size for name, size in sizes.items() if isfinite(size)}
         largest = max(finite, key=finite.__getitem__, default=None)
         smallest = min(finite, key=finite.__getitem__, default=None)
         return {
-            "total_norm": hypot(*norms.values()),
-            "parameter_norms": norms,
+            "total_norm": hypot(*sizes.values()),
+            "parameter_norms": sizes,
             "max_norm": 0.0 if largest is None else finite[largest],
             "min_norm": 0.0 if smallest is None else finite[smallest],
             "mean_norm": sum(finite.values()) / len(finite) if finite else 0.0,
             "largest": largest,
             "smallest": smallest,
             "without_gradient": _without(model),
-            "non_finite": [name for name, norm in norms.items() if not isfinite(norm)],
+            "non_finite": [name for name, size in sizes.items() if not isfinite(size)],
         }
 
 
@@ -95,8 +97,7 @@ class AutogradDebugger:
         }
         issues = []
         by_kind["missing"] = _without(model)
-        norms = _norms(model)
-        for name, norm in norms.items():
+        for name, norm in _norms(model).items():
             kind = self._kind(norm, model.get_parameter(name).ndim)
             if kind:
                 by_kind[kind].append(name)
@@ -179,18 +180,10 @@ def _parameters(model: nn.Module | Iterable[Tensor]) -> list[Tensor]:
     return list(model.parameters() if isinstance(model, nn.Module) else model)
 
 
-@torch.no_grad()
 def _norms(model: nn.Module) -> dict[str, float]:
     """L2 norms of the gradients by name; one transfer from the device for all."""
     gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-    if not gradients:
-        return {}
-    dense = [g.coalesce().values() if g.is_sparse else g for g in gradients.values()]
-    # In float32 at least, where squares of half precision would overflow.
-    wide = [g if g.dtype in (torch.float32, torch.float64) else g.float() for g in dense]
-    norms = torch._foreach_norm(wide)
-    together = torch.stack([norm.to(norms[0].device, torch.float64) for norm in norms])
-    return dict(zip(gradients, together.tolist(), strict=True))
+    return dict(zip(gradients, norms([*gradients.values()]).tolist(), strict=True))
 
 
 def _without(model: nn.Module) -> list[str]:

@@ -20,7 +20,7 @@ from seobuilder.service.calls.custom_model import CustomSEOModel, create_custom_
 from seobuilder.service.calls.gradients import autograd_debugger
 from seobuilder.service.calls.model_config import INPUT, OUTPUT
 from seobuilder.service.calls.training_config import TrainingConfig
-from seobuilder.training.loop import start_accelerator
+from seobuilder.training.accelerators import start_accelerator
 from seobuilder.training.metrics import measure
 from seobuilder.training.optimizers import clip_gradients, gradient_norm, make_optimizer
 

@@ -10,7 +10,12 @@ from seobuilder.health.norms import norms
 from seobuilder.health.probes.findings import ALL_DEAD, FROZEN, MATRICES
 from seobuilder.recipe.spec.training import TrainingSpec
 from seobuilder.report.model import Finding
-from seobuilder.report.training import Monitored, ParameterCourse
+from seobuilder.report.training import (
+    AttentionCourse,
+    Monitored,
+    ParameterCourse,
+    SignalCourse,
+)
 from seobuilder.training.callbacks import State
 from seobuilder.training.monitors.culprit import Culprit, culprit
 from seobuilder.training.monitors.guard import Fault, Kind
@@ -126,18 +131,14 @@ def _faint(parameters: Sequence[ParameterCourse]) -> Iterator[Finding]:
     for each in weights:
         size = usual[each.name]
         if size is not None and 0 < size < FAINT * largest:
-            yield Finding(
-                code="T006",
-                severity="warning",
-                place=each.name,
-                message="its gradient has vanished: half of the time it was smaller than measured",
-                measured=size,
-                expected=largest,
-                tolerance=FAINT,
-                rule=each.rule,
+            yield _odd(
+                "T006",
+                each,
+                "its gradient has vanished: half of the time it was smaller than measured",
+                "take an activation that does not saturate, or weights that keep the size of "
+                "signal and gradient: xavier, kaiming, orthogonal or autoinit; or norms",
+                evidence=(size, largest, FAINT),
                 source="Glorot and Bengio 2010",
-                suggestion="take an activation that does not saturate, or weights that keep the "
-                "size of signal and gradient: xavier, kaiming, orthogonal or autoinit; or norms",
             )
 
 
@@ -146,16 +147,12 @@ def _hasty(parameters: Sequence[ParameterCourse]) -> Iterator[Finding]:
     for each in parameters:
         size = _middle(each.updates) if each.role in MATRICES else None
         if size is not None and size > HASTY and len(each.updates) > 2:
-            yield Finding(
-                code="T007",
-                severity="warning",
-                place=each.name,
-                message="half of its steps were larger, beside the weight, than measured",
-                measured=size,
-                expected=1e-3,
-                tolerance=HASTY,
-                rule=each.rule,
-                suggestion="lower the learning rate, or draw the weight larger",
+            yield _odd(
+                "T007",
+                each,
+                "half of its steps were larger, beside the weight, than measured",
+                "lower the learning rate, or draw the weight larger",
+                evidence=(size, 1e-3, HASTY),
             )
 
 
@@ -164,14 +161,12 @@ def _dead(monitored: Monitored) -> Iterator[Finding]:
     for each in monitored.signals:
         share = each.dead[-1] if each.dead else None
         if share is not None and share > ALL_DEAD:
-            yield Finding(
-                code="T008",
-                severity="warning",
-                place=each.name,
-                message="at the end nearly all of its units were zero on all rows",
-                measured=share,
-                tolerance=ALL_DEAD,
-                suggestion="lower the learning rate, or take leaky_relu or gelu",
+            yield _odd(
+                "T008",
+                each,
+                "at the end nearly all of its units were zero on all rows",
+                "lower the learning rate, or take leaky_relu or gelu",
+                evidence=(share, None, ALL_DEAD),
             )
 
 
@@ -182,17 +177,39 @@ def _frozen(monitored: Monitored) -> Iterator[Finding]:
             continue
         share = each.entropy[-1] / each.uniform[-1]
         if share < FROZEN:
-            yield Finding(
-                code="T009",
-                severity="warning",
-                place=each.name,
-                message="at the end its entropy was next to nothing beside that of equal weights",
-                measured=share,
-                expected=1.0,
-                tolerance=FROZEN,
+            yield _odd(
+                "T009",
+                each,
+                "at the end its entropy was next to nothing beside that of equal weights",
+                "lower the learning rate, or set `qk_norm`",
+                evidence=(share, 1.0, FROZEN),
                 source="Zhai et al. 2023, arXiv:2303.06296",
-                suggestion="lower the learning rate, or set `qk_norm`",
             )
+
+
+def _odd(
+    code: str,
+    course: ParameterCourse | SignalCourse | AttentionCourse,
+    message: str,
+    suggestion: str,
+    *,
+    evidence: tuple[float, float | None, float],
+    source: str = "",
+) -> Finding:
+    """A warning of what a course shows; `evidence` is measured, expected and tolerance."""
+    measured, expected, tolerance = evidence
+    return Finding(
+        code=code,
+        severity="warning",
+        place=course.name,
+        message=message,
+        measured=measured,
+        expected=expected,
+        tolerance=tolerance,
+        rule=course.rule if isinstance(course, ParameterCourse) else None,
+        source=source,
+        suggestion=suggestion,
+    )
 
 
 def _middle(values: Sequence[float | None]) -> float | None:
