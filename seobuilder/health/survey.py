@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from seobuilder.building.describe import describe
 from seobuilder.health.checks import check_duplicates, check_finite
 from seobuilder.health.histogram import histogram
+from seobuilder.health.probes.undeclared import check_undeclared
 from seobuilder.health.spectrum import as_matrices, spectrum
 from seobuilder.health.statistics import measure
 from seobuilder.health.subject import Subject
@@ -98,8 +99,9 @@ def survey(
 
     Histograms and singular values, which take most of the time, are left out unless `shapes`.
 
-    NaN and infinities are errors. Weights that are constant, or equal to others, are warnings, for
-    they may be meant.
+    NaN and infinities are errors, in weights and in the signals that `probes` heard. Weights that
+    are constant, or equal to others, and signals that vanish, explode or become alike are warnings,
+    for they may be meant.
     """
     found = {tensor.name: tensor for tensor in tensors}
     subjects = [_subject(tensor, shapes) for tensor in found.values()]
@@ -108,6 +110,7 @@ def survey(
         *(finding for subject in subjects for finding in check_finite(subject.record)),
         *(finding for subject in learned for finding in _constant(subject.record)),
         *map(_doubtful, check_duplicates(learned, lambda record: _real(found[record.name]))),
+        *(check_undeclared(probes) if probes else ()),
     ]
     return Report(
         name=name,

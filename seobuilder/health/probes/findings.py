@@ -6,7 +6,7 @@ lies in its band is shown, and is no finding.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from math import log, sqrt
 
@@ -95,15 +95,15 @@ class _Teller:
                 )
                 return  # what comes after it is no better
         for stack, records in stacks.items():
-            ratio = _ratio(records[0].variance, records[-1].variance)
-            if severity := _beyond(ratio):
+            factor = factor_of(records[0].variance, records[-1].variance)
+            if severity := beyond(factor):
                 yield self.finding(
                     "H020",
                     severity,
                     _culprit(stack, records, [record.variance for record in records]),
-                    f"the signal's variance {_change(ratio)} over {len(records)} blocks",
-                    measured=ratio,
-                    expected=_ratio(records[0].expected, records[-1].expected),
+                    f"the signal's variance {change(factor)} over {len(records)} blocks",
+                    measured=factor,
+                    expected=factor_of(records[0].expected, records[-1].expected),
                     tolerance=WEAK,
                     source="He et al. 2015, arXiv:1502.01852, section 2.2",
                     suggestion=_KEEP_SIZE,
@@ -112,15 +112,15 @@ class _Teller:
     def gradients(self, stacks: dict[str, list[SignalRecord]]) -> Iterator[Finding]:
         """H021: the gradient vanishes or explodes on its way back."""
         for stack, records in stacks.items():
-            ratio = _ratio(records[-1].gradient, records[0].gradient)
-            if severity := _beyond(ratio * ratio):
-                expected = _ratio(records[-1].gradient, records[0].gradient_expected)
+            factor = factor_of(records[-1].gradient, records[0].gradient)
+            if severity := beyond(factor * factor):
+                expected = factor_of(records[-1].gradient, records[0].gradient_expected)
                 yield self.finding(
                     "H021",
                     severity,
                     _culprit(stack, records, [record.gradient for record in records]),
-                    f"the gradient {_change(ratio)} on its way back through {len(records)} blocks",
-                    measured=ratio,
+                    f"the gradient {change(factor)} on its way back through {len(records)} blocks",
+                    measured=factor,
                     expected=expected if records[0].gradient_expected else None,
                     tolerance=sqrt(WEAK),
                     source="Glorot and Bengio 2010, section 4.2",
@@ -129,15 +129,8 @@ class _Teller:
 
     def dead_units(self, signals: Sequence[SignalRecord]) -> Iterator[Finding]:
         """H022: more units are zero on all rows than the likeness of the rows explains."""
-        dead = [
-            record
-            for record in signals
-            if record.dead is not None and record.dead > (record.dead_expected or 0.0) + DEAD
-        ]
-        # What comes behind a dead block is dead of it.
-        for _, members in groupby(dead, key=lambda record: record.name.rpartition(".")[0]):
-            record, *others = members
-            more = f" (and those of {len(others)} more behind it)" if others else ""
+        for record, behind in dead_groups(signals):
+            more = f" (and those of {behind} more behind it)" if behind else ""
             assert record.dead is not None
             yield self.finding(
                 "H022",
@@ -310,7 +303,22 @@ _KEEP_SIZE = (
 )
 
 
-def _ratio(first: float | None, last: float | None) -> float:
+def dead_groups(signals: Iterable[SignalRecord]) -> Iterator[tuple[SignalRecord, int]]:
+    """Modules with more dead units than is explained, and how many such ones are behind each.
+
+    What comes behind a dead block, in the same stack, is dead of it.
+    """
+    dead = [
+        record
+        for record in signals
+        if record.dead is not None and record.dead > (record.dead_expected or 0.0) + DEAD
+    ]
+    for _, members in groupby(dead, key=lambda record: record.name.rpartition(".")[0]):
+        record, *others = members
+        yield record, len(others)
+
+
+def factor_of(first: float | None, last: float | None) -> float:
     """last / first; 1 where nothing can be said, infinity where something comes from nothing."""
     if first is None or last is None or first == last:
         return 1.0
@@ -327,12 +335,14 @@ def _culprit(stack: str, records: Sequence[SignalRecord], sizes: Sequence[float 
     return records[steps.index(largest) + 1].name
 
 
-def _beyond(ratio: float) -> Severity | None:
+def beyond(ratio: float) -> Severity | None:
+    """How grave it is that the variance changes by that factor; None where it is not."""
     size = max(ratio, 1 / ratio if ratio else float("inf"))
     return "error" if size > FATAL else "warning" if size > WEAK else None
 
 
-def _change(ratio: float) -> str:
+def change(ratio: float) -> str:
+    """What a factor does, in words."""
     if ratio == 0:
         return "shrinks to nothing"
     word = "grows" if ratio > 1 else "shrinks"

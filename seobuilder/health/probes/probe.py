@@ -79,9 +79,10 @@ def probe_module(model: nn.Module, inputs: Mapping[str, Any]) -> Probes:
     relus = relus_of(watched, watched)
     with untouched(model), torch.enable_grad():
         quiet(model)
+        _copying(model)
         with listen({**watched, **relus}) as heard:
             answers = model(**inputs)
-        outputs = {name: each for name, each in heard.outputs.items() if name in watched}
+        outputs = {n: each for n, each in heard.outputs.items() if n in watched and each.numel()}
         gradients = _gradients(_projection(answers), outputs)
         signals = signal_records(found, outputs, gradients, _activations(heard, relus), {}, None)
     return Probes(
@@ -129,6 +130,13 @@ def quiet(model: nn.Module) -> None:
     for module in model.modules():
         if "running_mean" in module._buffers:
             module.training = True
+
+
+def _copying(model: nn.Module) -> None:
+    """Activations no longer write into what comes in, which is what others gave."""
+    for module in model.modules():
+        if getattr(module, "inplace", False):
+            module.inplace = False
 
 
 def _gradients(loss: Tensor, outputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:

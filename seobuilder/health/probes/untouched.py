@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+_MODES = ("training", "inplace")
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
@@ -18,8 +19,9 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """Whatever the body does to `model` is undone, also when it fails.
 
     Put back are the values of parameters and buffers, `.grad` and `requires_grad`, which objects
-    modules hold, their training modes and hooks; of torch its random states, whether gradients are
-    recorded, and whether algorithms must be deterministic. Inside, parameters have no gradient.
+    modules hold, their hooks, and whether they train or write in place; of torch its random states,
+    whether gradients are recorded, and whether algorithms must be deterministic. Inside, parameters
+    have no gradient.
     Takes as much memory again as the model's tensors.
     """
     tensors = [_Kept(tensor) for tensor in {id(t): t for t in _tensors(model)}.values()]
@@ -63,16 +65,16 @@ class _Kept:
 
 
 class _KeptModule:
-    """A module's mode, and the objects that it holds."""
+    """A module's modes, and the objects that it holds."""
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
-        self._training = module.training
+        self._modes = {name: vars(module)[name] for name in _MODES if name in vars(module)}
         names = [name for name in vars(module) if name.endswith("_hooks") or name in _REGISTRIES]
         self._contents = [_Contents.of(module, name) for name in names]
 
     def put_back(self) -> None:
-        self._module.training = self._training
+        vars(self._module).update(self._modes)
         for contents in self._contents:
             contents.put_back()
 

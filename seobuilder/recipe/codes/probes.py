@@ -10,7 +10,9 @@ PROBES: dict[str, Code] = {
         "The variance of the signal behind the last block of a stack is more than 100 times that "
         "behind the first, or less than a hundredth (an error from 10,000 on), or a signal is not "
         "finite. The report shows it block by block, with the band that the plan predicts. Where "
-        "one block changes it more than all others together, that block is named.",
+        "one block changes it more than all others together, that block is named. Of a module that "
+        "no recipe made, at least four modules of one class are compared, from the second on, and "
+        "only what is not finite is an error.",
         "Take a method that keeps the size of the signal: kaiming for relu, xavier for tanh and "
         "sigmoid, lecun_normal for selu, autoinit for any activation; or norms.",
     ),
@@ -18,7 +20,8 @@ PROBES: dict[str, Code] = {
         "gradient vanishes or explodes",
         "The root mean square of the loss's gradient behind the first block of a stack is more "
         "than 10 times that behind the last, or less than a tenth (an error from 100 on), though "
-        "the signal keeps its size.",
+        "the signal keeps its size. Of a module that no recipe made it is a warning, and the last "
+        "module of a row is left out.",
         "As for H020. In a deep plain stack, orthogonal weights; in a transformer, `placement: "
         "pre`.",
     ),
@@ -41,7 +44,9 @@ PROBES: dict[str, Code] = {
     "H024": Code(
         "tokens are alike",
         "Behind the last block, the mean cosine of two tokens of a text is above 0.95 (an error "
-        "from 0.995 on), though the tokens that came in were told apart: rank collapse.",
+        "from 0.995 on), though the tokens that came in were told apart: rank collapse. Of a "
+        "module that no recipe made, the rows behind the first and the last module of one class "
+        "are compared, and it is a warning from 0.995 on.",
         "Let the skip path count for more: `residual: plain`, `placement: pre`, smaller "
         "`residual_out` weights, or `placement: deepnorm` with its preset.",
     ),
