@@ -31,6 +31,10 @@ class Block:
         return TRANSFORMER_PLACEMENTS.get(self.norm.placement)
 
 
+Named = tuple[str, Block]
+"""A norm's logical name, and the block whose rule gives it."""
+
+
 @dataclass(frozen=True)
 class Blocks:
     """A plan, and the norm and the deciding rule of every block by its name."""
@@ -87,26 +91,28 @@ class Blocks:
             for parameter in part.parameters:
                 yield parameter, self._assignments[parameter.name]
 
-    def norms_in_a_row(self) -> Iterator[tuple[str, str, Block]]:
-        """Names of two norms with nothing between, and the block whose rule gives the second."""
+    def norms_in_a_row(self) -> Iterator[tuple[Named, Named]]:
+        """Two norms with nothing between, each by its name and the block whose rule gives it."""
         for module in self.plan.root.children:
             if module.kind == "transformer":
                 yield from self._norms_in_a_row_within(module)
         for read, reader in self.edges:
             first, second = closing_norm(read), opening_norm(reader)
             if first and second:
-                yield first, second, self.normed[first_block(reader)[0]]
+                before, after = last_block(read)[0], first_block(reader)[0]
+                yield (first, self.normed[before]), (second, self.normed[after])
 
-    def _norms_in_a_row_within(self, module: Node) -> Iterator[tuple[str, str, Block]]:
+    def _norms_in_a_row_within(self, module: Node) -> Iterator[tuple[Named, Named]]:
         prefix, nodes = blocks_of(module)
         for left, right in pairwise(nodes):
-            first = f"{prefix}.{left.name}.ffn_residual_norm"
-            name = f"{prefix}.{right.name}"
+            before, after = f"{prefix}.{left.name}", f"{prefix}.{right.name}"
             if has(left, "ffn_residual_norm") and has(right, "attention_input_norm"):
-                yield first, f"{name}.attention_input_norm", self.normed[name]
+                first, second = f"{before}.ffn_residual_norm", f"{after}.attention_input_norm"
+                yield (first, self.normed[before]), (second, self.normed[after])
         name, last = last_block(module)
         if last and has(last, "ffn_residual_norm") and has(module, "final_norm"):
-            yield f"{name}.ffn_residual_norm", f"{module.name}.final_norm", self.normed[name]
+            block = self.normed[name]
+            yield (f"{name}.ffn_residual_norm", block), (f"{module.name}.final_norm", block)
 
     def behind_dropout(self) -> Iterator[tuple[str, str]]:
         """Names of what ends in dropout and of the block that reads it.

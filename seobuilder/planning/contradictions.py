@@ -6,31 +6,26 @@ that is one side; the message names the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from math import isclose, sqrt
-from typing import NamedTuple
 
 from seobuilder.planning import distributions as draws
 from seobuilder.planning.blocks import Block, Blocks, first_block, has, last_block, opening_norm
-from seobuilder.planning.model import (
-    Assignment,
-    Parameter,
-    Plan,
-    Reparametrization,
-    RuleReference,
+from seobuilder.planning.contradiction import Contradiction, Facts, draw_at_any_depth, named
+from seobuilder.planning.divided_weights import (
+    gain_under_spectral_norm,
+    zeros_under_a_reparametrization,
 )
+from seobuilder.planning.model import Assignment, Parameter, Plan, RuleReference
 from seobuilder.planning.norm_remedies import layer_norm_instead
 from seobuilder.planning.placement import Normalizer
-from seobuilder.planning.remedies import SELECTORS, delete, redraw, set_value
+from seobuilder.planning.remedies import delete, redraw, set_value
 from seobuilder.planning.rules import listed, rule_problem
 from seobuilder.planning.sound import is_zero, sound_draw
 from seobuilder.recipe.change import Change
 from seobuilder.recipe.diagnostics import Diagnostic, Severity, alike_as_one
-from seobuilder.recipe.dump import flow
-from seobuilder.recipe.formulas import Formula
 from seobuilder.recipe.load import LoadedRecipe
-from seobuilder.recipe.reader import read_value
 
 BETA_LAYERS = ("value", "output", "up", "gate", "down")
 """Layers that DeepNorm's beta scales (Wang et al. 2022, arXiv:2203.00555, figure 2)."""
@@ -42,34 +37,12 @@ So much lies between Xavier's and that of an orthogonal matrix with the same gai
 """
 
 
-class Contradiction(NamedTuple):
-    """The rule under `normalization` to point at, its key, what to say, and what mends it."""
-
-    rule: int
-    key: str
-    message: str
-    help: str
-    changes: tuple[Change, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Facts:
-    loaded: LoadedRecipe
-    blocks: Blocks
-
-    def is_scaled_by_depth(self, assignment: Assignment) -> bool:
-        """Whether a number of the rule that decided a parameter is a formula over `depth`."""
-        rule = self.loaded.recipe.initialization[assignment.rule.index]
-        values = (getattr(rule, key) for key in type(rule).model_fields)
-        return any(isinstance(value, Formula) and "depth" in value.variables for value in values)
-
-
 def contradictions(loaded: LoadedRecipe, plan: Plan, normalizer: Normalizer) -> list[Diagnostic]:
     """P510 to P519: what two parts of a recipe say of its norms, and can't both mean.
 
     An error where the model can't be meant, a warning where it can be built.
     """
-    facts = _Facts(loaded, Blocks(plan, normalizer.norms, normalizer.winners))
+    facts = Facts(loaded, Blocks(plan, normalizer.norms, normalizer.winners))
     found = []
     for code, check in CHECKS.items():
         for rule, key, message, help, changes in dict.fromkeys(check(facts)):
@@ -79,7 +52,7 @@ def contradictions(loaded: LoadedRecipe, plan: Plan, normalizer: Normalizer) -> 
     return alike_as_one(found)
 
 
-def _skip_that_is_not_there(facts: _Facts) -> Iterator[Contradiction]:
+def _skip_that_is_not_there(facts: Facts) -> Iterator[Contradiction]:
     for block in facts.blocks.normed.values():
         if block.sites and block.sites.deep_skip and block.node.settings["skip_scale"] == 0:
             mark = facts.loaded.mark("modules", block.module, "residual")
@@ -93,7 +66,7 @@ def _skip_that_is_not_there(facts: _Facts) -> Iterator[Contradiction]:
             )
 
 
-def _stack_without_its_final_norm(facts: _Facts) -> Iterator[Contradiction]:
+def _stack_without_its_final_norm(facts: Facts) -> Iterator[Contradiction]:
     """What a stack of unnormalized sums gives, unless each reader begins with a norm."""
     for module in facts.blocks.plan.root.children:
         block = facts.blocks.normed.get(last_block(module)[0])
@@ -112,24 +85,37 @@ def _stack_without_its_final_norm(facts: _Facts) -> Iterator[Contradiction]:
         )
 
 
-def _two_norms_in_a_row(facts: _Facts) -> Iterator[Contradiction]:
+def _two_norms_in_a_row(facts: Facts) -> Iterator[Contradiction]:
     ways_out = {
         "final_norm": ("final", "delete `final`"),
         "input_norm": ("embedding", "`embedding: false` leaves out the second"),
         "attention_input_norm": ("placement", "leave one of them out"),
     }
-    for first, second, block in facts.blocks.norms_in_a_row():
+    for (first, before), (second, block) in facts.blocks.norms_in_a_row():
         key, help = ways_out[second.rpartition(".")[2]]
         message = f"`{second}` normalizes again what `{first}` gives, with nothing between"
         at = ("normalization", block.rule, key)
         changes = {
             "final": delete(facts.loaded, at) if block.norm.final is True else (),
             "embedding": set_value(facts.loaded, at, "false"),
+            "placement": _without_first_norm(facts, first, before),
         }
         yield Contradiction(block.rule, key, message, help, changes.get(key, ()))
 
 
-def _zero_branch_beside_a_norm(facts: _Facts) -> Iterator[Contradiction]:
+def _without_first_norm(facts: Facts, name: str, block: Block) -> tuple[Change, ...]:
+    """Edits after which a module, or a block, no longer ends in the norm of that name."""
+    at = ("normalization", block.rule)
+    if name.endswith(".final_norm"):
+        return set_value(facts.loaded, (*at, "final"), "false")
+    if block.sites is not None:
+        return set_value(facts.loaded, (*at, "placement"), "pre")
+    if block.node.kind == "recurrent_layer":
+        return ()  # its norm has no other place
+    return set_value(facts.loaded, (*at, "placement"), "before_activation")
+
+
+def _zero_branch_beside_a_norm(facts: Facts) -> Iterator[Contradiction]:
     for role in ("residual_out", "residual_scale"):
 
         def begins_at_zero(parameter: Parameter, drawn: Assignment, role: str = role) -> bool:
@@ -143,14 +129,30 @@ def _zero_branch_beside_a_norm(facts: _Facts) -> Iterator[Contradiction]:
             yield Contradiction(
                 block.rule,
                 "placement",
-                f"{_named(rule)} draws zeros for {listed(names)}, so that branches begin at zero, "
+                f"{named(rule)} draws zeros for {listed(names)}, so that branches begin at zero, "
                 f"as Fixup and ReZero have them in the place of norms, and {block.norm.method} "
                 "stands beside them",
                 "`method: none` for these blocks, or other draws than zeros",
+                redraw(facts.blocks.plan, _draws_beside_a_norm(facts, block, names)),
             )
 
 
-def _is_scaled_inside(facts: _Facts, block: Block) -> bool:
+def _draws_beside_a_norm(facts: Facts, block: Block, names: Iterable[str]) -> dict[str, str]:
+    """Draws for the ends of branches that suit the norm of their block."""
+    assert block.sites is not None
+    drawn = {each.parameter.name: each for each in facts.blocks.plan.assignments}
+    found = {}
+    for name in names:
+        if block.sites.deep_skip and drawn[name].parameter.role == "residual_out":
+            found[name] = _BETA_DRAW
+        elif block.sites.branch == ("input",):
+            found[name] = sound_draw(drawn[name])
+        else:  # what is scaled by the depth, the norm behind it scales back
+            found[name] = draw_at_any_depth(drawn[name])
+    return found
+
+
+def _is_scaled_inside(facts: Facts, block: Block) -> bool:
     """Whether weights of a branch before its last layer are scaled by the depth, as in Fixup."""
     return any(
         parameter.role in ("weight", "gate") and facts.is_scaled_by_depth(assignment)
@@ -158,7 +160,7 @@ def _is_scaled_inside(facts: _Facts, block: Block) -> bool:
     )
 
 
-def _deepnorm_without_its_beta(facts: _Facts) -> Iterator[Contradiction]:
+def _deepnorm_without_its_beta(facts: Facts) -> Iterator[Contradiction]:
     def lacks_beta(parameter: Parameter, assignment: Assignment) -> bool:
         layer, _, kind = parameter.name.rpartition(".")
         if layer.rpartition(".")[2] not in BETA_LAYERS or kind != "weight":
@@ -176,7 +178,7 @@ def _deepnorm_without_its_beta(facts: _Facts) -> Iterator[Contradiction]:
                 block.rule,
                 "placement",
                 f"placement {block.norm.placement} goes with weights of (8 * depth) ** -0.25 "
-                f"times Xavier's, and {_named(rule)} draws others for {listed(names)}",
+                f"times Xavier's, and {named(rule)} draws others for {listed(names)}",
                 "`- {preset: deepnorm}` under `initialization` draws them so",
                 redraw(facts.blocks.plan, dict.fromkeys(names, _BETA_DRAW)),
             )
@@ -192,7 +194,7 @@ def _beta_std(parameter: Parameter) -> float:
     return beta / sqrt(parameter.fans.fan_avg)
 
 
-def _depth_scaling_undone(facts: _Facts) -> Iterator[Contradiction]:
+def _depth_scaling_undone(facts: Facts) -> Iterator[Contradiction]:
     def is_scaled(parameter: Parameter, assignment: Assignment) -> bool:
         return parameter.role == "residual_out" and facts.is_scaled_by_depth(assignment)
 
@@ -207,14 +209,14 @@ def _depth_scaling_undone(facts: _Facts) -> Iterator[Contradiction]:
         yield Contradiction(
             block.rule,
             "placement",
-            f"{_named(rule)} scales {listed(names)} by the depth, {undone} "
+            f"{named(rule)} scales {listed(names)} by the depth, {undone} "
             f"(placement {block.norm.placement})",
             "a rule for residual_out without `depth`, or placement pre",
             set_value(facts.loaded, ("normalization", block.rule, "placement"), "pre"),
         )
 
 
-def _batch_norm_on_tokens(facts: _Facts) -> Iterator[Contradiction]:
+def _batch_norm_on_tokens(facts: Facts) -> Iterator[Contradiction]:
     """In the first layer; a norm behind attention or a recurrent cell sees more than a token."""
     for read, reader in facts.blocks.edges:
         block = facts.blocks.normed.get(first_block(reader)[0])
@@ -235,7 +237,7 @@ def _batch_norm_on_tokens(facts: _Facts) -> Iterator[Contradiction]:
             )
 
 
-def _dropout_before_batch_norm(facts: _Facts) -> Iterator[Contradiction]:
+def _dropout_before_batch_norm(facts: Facts) -> Iterator[Contradiction]:
     """Li et al. 2018, arXiv:1801.05134: dropout changes the variance that batch norm learns."""
     for first, second in facts.blocks.behind_dropout():
         block = facts.blocks.normed.get(second)
@@ -250,82 +252,8 @@ def _dropout_before_batch_norm(facts: _Facts) -> Iterator[Contradiction]:
             )
 
 
-def _gain_under_spectral_norm(facts: _Facts) -> Iterator[Contradiction]:
-    def is_scaled(assignment: Assignment) -> bool:
-        return _has_a_gain(assignment) or facts.is_scaled_by_depth(assignment)
-
-    for norm, drawn, names in _reparametrized(facts, is_scaled):
-        if norm.method != "spectral_norm":
-            continue
-        what = f"gain of {drawn.gain:g}" if _has_a_gain(drawn) else "scale by the depth"
-        yield Contradiction(
-            norm.rule.index,
-            "method",
-            f"spectral_norm divides {names} by the largest singular value, and with it the {what} "
-            f"that {_named(drawn.rule)} gives",
-            "delete the factor there, or exclude these weights here",
-            _without_gain(facts, drawn) if _has_a_gain(drawn) else (),
-        )
-
-
-def _without_gain(facts: _Facts, drawn: Assignment) -> tuple[Change, ...]:
-    """Edits after which the weights under spectral norm that a rule draws have no gain."""
-    plan = facts.blocks.plan
-    alike = [
-        assignment.parameter.name
-        for assignment in plan.assignments
-        if assignment.rule == drawn.rule
-        and assignment.reparametrization is not None
-        and assignment.reparametrization.method == "spectral_norm"
-    ]
-    written = read_value(drawn.rule.text)
-    draw = {key: each for key, each in written.items() if key not in (*SELECTORS, "gain")}
-    return redraw(plan, dict.fromkeys(alike, flow(draw)[1:-1]))
-
-
-def _zeros_under_a_reparametrization(facts: _Facts) -> Iterator[Contradiction]:
-    plan = facts.blocks.plan
-    for norm, drawn, names in _reparametrized(facts, is_zero):
-        alike = (
-            each
-            for each in plan.assignments
-            if each.rule == drawn.rule and each.reparametrization is not None and is_zero(each)
-        )
-        yield Contradiction(
-            norm.rule.index,
-            "method",
-            f"{norm.method} divides {names} by a norm, which is zero, for {_named(drawn.rule)} "
-            "draws zeros",
-            "draw them by another method there, or exclude them here",
-            redraw(plan, {each.parameter.name: sound_draw(each) for each in alike}),
-        )
-
-
-def _reparametrized(
-    facts: _Facts, concerns: Callable[[Assignment], bool]
-) -> Iterator[tuple[Reparametrization, Assignment, str]]:
-    """For each two rules, one that reparametrizes and one that draws: what, first, and names."""
-    found: dict[tuple[int, int], list[Assignment]] = {}
-    for assignment in facts.blocks.plan.assignments:
-        if assignment.reparametrization is not None and concerns(assignment):
-            key = assignment.reparametrization.rule.index, assignment.rule.index
-            found.setdefault(key, []).append(assignment)
-    for assignments in found.values():
-        first = assignments[0]
-        assert first.reparametrization is not None
-        names = listed([assignment.parameter.name for assignment in assignments])
-        yield first.reparametrization, first, names
-
-
-def _has_a_gain(assignment: Assignment) -> bool:
-    is_orthogonal = isinstance(
-        assignment.distribution, draws.Orthogonal | draws.DeltaOrthogonal | draws.Identity
-    )
-    return is_orthogonal and assignment.gain != 1
-
-
 def _blocks_and_rules(
-    facts: _Facts, concerns: Callable[[Parameter, Assignment], bool]
+    facts: Facts, concerns: Callable[[Parameter, Assignment], bool]
 ) -> Iterator[tuple[Block, RuleReference, list[str]]]:
     """For each two rules, one that gives norms and one that draws: a block, and what is drawn."""
     found: dict[tuple[int, int], tuple[Block, RuleReference, list[str]]] = {}
@@ -339,14 +267,7 @@ def _blocks_and_rules(
     yield from found.values()
 
 
-def _named(rule: RuleReference) -> str:
-    """A rule in a sentence: its line, or the preset that it came with."""
-    if rule.preset:
-        return f"the preset {rule.preset}"
-    return f"{rule.mark.file}:{rule.mark.line}"
-
-
-CHECKS: dict[str, Callable[[_Facts], Iterator[Contradiction]]] = {
+CHECKS: dict[str, Callable[[Facts], Iterator[Contradiction]]] = {
     "P510": _skip_that_is_not_there,
     "P511": _stack_without_its_final_norm,
     "P512": _two_norms_in_a_row,
@@ -355,8 +276,8 @@ CHECKS: dict[str, Callable[[_Facts], Iterator[Contradiction]]] = {
     "P515": _depth_scaling_undone,
     "P516": _batch_norm_on_tokens,
     "P517": _dropout_before_batch_norm,
-    "P518": _gain_under_spectral_norm,
-    "P519": _zeros_under_a_reparametrization,
+    "P518": gain_under_spectral_norm,
+    "P519": zeros_under_a_reparametrization,
 }
 
 ERRORS = frozenset({"P510", "P519"})

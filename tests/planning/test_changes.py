@@ -28,6 +28,14 @@ OUTPUTS = "answer: {kind: classification, from: summary, labels: 3}"
 ALL = '- {match: "**", method: keep}'
 
 
+def on_top(modules: str, below: str) -> str:
+    """The modules with a transformer between the last two, which reads the one below."""
+    *first, summary = modules.split("\n")
+    size = "depth: 2, heads: 2, ffn: {kind: mlp, width: 16}"
+    top = f"top: {{kind: transformer, from: {below}, {size}}}"
+    return "\n".join([*first, top, summary.replace(below, "top")])
+
+
 def findings(loaded: LoadedRecipe) -> tuple[Diagnostic, ...]:
     try:
         return make_plan(loaded).warnings
@@ -65,6 +73,49 @@ def findings(loaded: LoadedRecipe) -> tuple[Diagnostic, ...]:
             ALL,
         ),
         (
+            "P512",
+            on_top(ENCODER, "encoder"),
+            '- {match: "encoder.**", method: rms_norm, placement: pre}\n'
+            '- {match: "top.**", method: rms_norm, placement: pre}',
+            ALL,
+        ),
+        (
+            "P512",
+            ENCODER,
+            '- {match: "encoder.blocks.{0,2}", method: rms_norm, placement: post}\n'
+            '- {match: "encoder.blocks.*", method: rms_norm, placement: pre}',
+            ALL,
+        ),
+        (
+            "P512",
+            on_top(LAYERS, "body"),
+            '- {match: "body.*", method: layer_norm, placement: after_activation}\n'
+            '- {match: "top.**", method: layer_norm, placement: pre}',
+            ALL,
+        ),
+        *(
+            (
+                "P513",
+                ENCODER,
+                f'- {{match: "encoder.blocks.*", method: layer_norm, placement: {placement}}}',
+                "- {role: residual_out, method: zeros}\n" + ALL,
+            )
+            for placement in ("post", "output", "sandwich", "peri", "deepnorm")
+        ),
+        (
+            "P513",
+            ENCODER,
+            '- {match: "encoder.blocks.*", method: layer_norm, placement: pre}',
+            "- {role: residual_out, method: zeros}\n"
+            '- {match: "**.up.weight", method: xavier_normal, gain: "(2 * depth) ** -0.5"}\n' + ALL,
+        ),
+        (
+            "P513",
+            ENCODER.replace("depth: 4", "depth: 4, residual: rezero"),
+            '- {match: "encoder.blocks.*", method: layer_norm, placement: pre}',
+            "- {preset: rezero}",
+        ),
+        (
             "P514",
             ENCODER,
             '- {match: "encoder.blocks.*", method: layer_norm, placement: deepnorm}',
@@ -94,6 +145,18 @@ def findings(loaded: LoadedRecipe) -> tuple[Diagnostic, ...]:
             LAYERS,
             '- {match: "body.*.**.weight", method: spectral_norm}',
             '- {match: "body.**.weight", method: orthogonal, gain: 2, per: matrix}\n' + ALL,
+        ),
+        *(
+            (
+                "P518",
+                ENCODER,
+                '- {match: "encoder.**.{up,down}.weight", method: spectral_norm}',
+                f'- {{match: "encoder.**.weight", {draw}}}\n' + ALL,
+            )
+            for draw in (
+                'method: normal, std: "0.02 / sqrt(2 * depth)"',
+                'method: xavier_normal, gain: "1 / sqrt(2 * depth)"',
+            )
         ),
         (
             "P519",
