@@ -95,32 +95,28 @@ class _Sums:
 
 
 def _sum_part(part: Tensor) -> _Sums:
-    size = min(BLOCK, part.numel())
-    wide = torch.empty(size, dtype=torch.float64)
+    wide = torch.empty(min(BLOCK, part.numel()), dtype=torch.float64)
     # float32 has half the bytes to read, and as exact extremes; narrower ones lack operations.
     is_single = part.dtype == torch.float32 and part.device.type == "cpu"
-    sizes = torch.empty(size, dtype=torch.float32) if is_single else wide
     total = _Sums()
     for block in torch.split(part, BLOCK):
-        count = block.numel()
-        copy = wide[:count].copy_(block)
-        total = total.merge(_sum_block(block if is_single else copy, copy, sizes[:count]))
+        copy = wide[: block.numel()].copy_(block)
+        total = total.merge(_sum_block(block if is_single else copy, copy))
     return total
 
 
-def _sum_block(block: Tensor, wide: Tensor, sizes: Tensor) -> _Sums:
-    """Sums of a block; `wide` are its elements in float64, `sizes` is room for magnitudes."""
+def _sum_block(block: Tensor, wide: Tensor) -> _Sums:
+    """Sums of a block; `wide` are its elements in float64, and may be the block itself."""
     total = float(wide.sum())
     if isfinite(total):
-        return _sum_finite(block, wide, sizes, total)
+        return _sum_finite(block, wide, total)
     nan, inf = int(wide.isnan().sum()), int(wide.isinf().sum())
     finite = wide[wide.isfinite()]
-    sums = _sum_finite(finite, finite, finite, float(finite.sum()))
-    return _Sums(nan=nan, inf=inf).merge(sums)
+    return _Sums(nan=nan, inf=inf).merge(_sum_finite(finite, finite, float(finite.sum())))
 
 
-def _sum_finite(block: Tensor, wide: Tensor, sizes: Tensor, total: float) -> _Sums:
-    """Sums of finite elements; `wide` and `sizes` are overwritten, and may be the block itself."""
+def _sum_finite(block: Tensor, wide: Tensor, total: float) -> _Sums:
+    """Sums of finite elements; `wide`, which may be the block itself, is overwritten."""
     count = block.numel()
     if count == 0:
         return _Sums()
@@ -131,9 +127,9 @@ def _sum_finite(block: Tensor, wide: Tensor, sizes: Tensor, total: float) -> _Su
     if not squares > _ENOUGH * l2_squared:
         deviations = wide - mean
         squares = float(torch.dot(deviations, deviations))
+    l1 = float(wide.abs_().sum())
     # Counting takes longer than finding the smallest, and most weights hold no zero.
     zeros = 0
-    if low <= 0 <= high and float(torch.abs(block, out=sizes).amin()) == 0:
-        zeros = count - int(sizes.count_nonzero())
-    l1 = float(wide.abs_().sum())
+    if low <= 0 <= high and float(wide.amin()) == 0:
+        zeros = count - int(wide.count_nonzero())
     return _Sums(count, mean, squares, l1, l2_squared, low, high, zeros)
