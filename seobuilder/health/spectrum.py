@@ -177,46 +177,45 @@ def _largest(matrix: Tensor, scale: float, error: float) -> float:
     tall = matrix if len(matrix) >= matrix.shape[1] else matrix.mT
     short = tall.shape[1]
     # The start is random so that no singular vector is orthogonal to it, and always the same.
-    start = torch.randn(
-        (short, min(_VECTORS, short)), generator=torch.Generator().manual_seed(0), dtype=_WIDE
-    )
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn((min(_VECTORS, short), short), generator=generator, dtype=_WIDE)
     parts = torch.split(tall, max(1, _PART // short))
     with sharing(len(parts)) as spread:
-        block = torch.linalg.qr(start).Q
-        basis = images = start[:, :0]
+        basis = images = start[:0]
+        block = _orthonormal(start, basis)
         while True:
-            basis = torch.cat([basis, block], dim=1)
-            images = torch.cat([images, _gram_product(parts, block, scale, spread)], dim=1)
-            ritz, vectors = torch.linalg.eigh(basis.mT @ images)
+            basis = torch.cat([basis, block])
+            images = torch.cat([images, _gram_product(parts, block, scale, spread)])
+            ritz, vectors = torch.linalg.eigh(images @ basis.mT)
             square, vector = float(ritz[-1]), vectors[:, -1]
-            residual = float((images @ vector - square * (basis @ vector)).norm())
+            residual = float((vector @ images - square * (vector @ basis)).norm())
             low, high = sqrt(max(0.0, square)), sqrt(max(0.0, square) + residual)
-            width = _WIDTH if images.shape[1] >= _FEWEST * block.shape[1] else _SURE
-            if high - low <= width * error * high or basis.shape[1] == short:
+            width = _WIDTH if len(basis) >= _FEWEST * len(block) else _SURE
+            if high - low <= width * error * high or len(basis) == short:
                 return scale * (low + high) / 2
-            block = _orthogonal_to(basis, images[:, -block.shape[1] :])
+            block = _orthonormal(images[-len(block) :], basis)
 
 
 def _gram_product(parts: Sequence[Tensor], vectors: Tensor, scale: float, spread: Spread) -> Tensor:
-    """W'W / scale^2 times some vectors [columns, number], W given as parts of its rows."""
-    short = len(vectors)
+    """Vectors [number, columns] times W'W / scale^2, W given as parts of its rows."""
+    columns = vectors.shape[1]
     x = vectors.to(parts[0].device, torch.float32)
 
     def product(part: Tensor) -> Tensor:
         total = torch.zeros_like(x)
-        for block in torch.split(part, max(1, _BLOCK // short)):
+        for block in torch.split(part, max(1, _BLOCK // columns)):
             block = block.to(torch.float32)
-            total.addmm_(block.mT, (block @ x).div_(scale), alpha=1 / scale)
+            total.addmm_((x @ block.mT).div_(scale), block, alpha=1 / scale)
         return total
 
     return torch.stack(spread(product, parts)).to("cpu", _WIDE).sum(dim=0)
 
 
-def _orthogonal_to(basis: Tensor, vectors: Tensor) -> Tensor:
-    """An orthonormal block of what vectors [columns, number] add to an orthonormal basis.
+def _orthonormal(vectors: Tensor, basis: Tensor) -> Tensor:
+    """What vectors [number, columns] add to an orthonormal basis, as a basis of its own.
 
-    Once is not enough where they add little: what rounding left of the basis is then as large.
+    Once is not enough where they add little: what rounding left of the old one is then as large.
     """
     for _ in range(2):
-        vectors = torch.linalg.qr(vectors - basis @ (basis.mT @ vectors)).Q
-    return vectors[:, : len(basis) - basis.shape[1]]
+        vectors = torch.linalg.qr((vectors - (vectors @ basis.mT) @ basis).mT).Q.mT
+    return vectors[: basis.shape[1] - len(basis)]
