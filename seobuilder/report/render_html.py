@@ -70,6 +70,7 @@ def render_html(report: Report) -> str:
         drawings=graph.drawings(report.graph),
         box=(graph.WIDTH, graph.HEIGHT),
         rules=rules,
+        is_declared=any(view.rule for view in rules),
         charts=drawn,
         rows=rows,
         large={row.anchor: row for row in rows if row.sparkline},
@@ -98,13 +99,13 @@ def render_page(template: str, **values: Any) -> str:
 def _rows(
     report: Report, rules: list[RuleView], back: dict[str, list[findings.Placed]]
 ) -> list[Row]:
-    numbers = {view.rule: index for index, view in enumerate(rules, 1)}
+    numbers = {p.name: index for index, view in enumerate(rules, 1) for p in view.members}
     steps = {step.name: step for step in report.probes.parameters} if report.probes else {}
     return [
         Row(
             anchor=f"parameter-{index}",
             record=record,
-            rule=numbers[record.rule],
+            rule=numbers[record.name],
             step=steps.get(record.name),
             findings=back.get(f"parameter-{index}", []),
             sparkline=None if record.histogram is None else sparkline(record.histogram),

@@ -59,21 +59,22 @@ def headline(report: Report) -> str:
 
 
 def summary_rows(report: Report) -> list[tuple[str, str]]:
-    """The summary as pairs of label and text."""
+    """The summary as pairs of label and text; what only a recipe says is left out without one."""
     summary = report.summary
     rows = [
         ("parameters", f"{summary.parameters:,} in {plural(summary.tensors, 'tensor')}"),
         ("memory", f"{size(summary.bytes)} as {summary.dtype}"),
-        ("FLOPs for one example", UNKNOWN if summary.flops is None else scaled(summary.flops)),
-        ("seed", UNKNOWN if summary.seed is None else str(summary.seed)),
-        ("methods", _counted(summary.methods_used)),
-        (
-            "normalization",
-            _counted({m: len(blocks) for m, blocks in summary.normalizations_applied.items()}),
-        ),
-        ("blocks without norm", str(len(summary.unnormalized))),
-        ("names that share a parameter", str(summary.aliases)),
     ]
+    if summary.flops is not None and summary.seed is not None:
+        norms = {m: len(blocks) for m, blocks in summary.normalizations_applied.items()}
+        rows += [
+            ("FLOPs for one example", scaled(summary.flops)),
+            ("seed", str(summary.seed)),
+            ("methods", _counted(summary.methods_used)),
+            ("normalization", _counted(norms)),
+            ("blocks without norm", str(len(summary.unnormalized))),
+        ]
+    rows.append(("names that share a parameter", str(summary.aliases)))
     if report.batch is not None:
         rows.append(("measured on", f"{plural(report.batch.rows, 'row')}, {report.batch.source}"))
     rows += [(f"unused rows of {v.input}", unused_rows(v)) for v in report.vocabulary]

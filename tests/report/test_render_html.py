@@ -243,9 +243,12 @@ def test_a_model_that_no_recipe_made(report: Report) -> None:
     page = Page(render_html(bare))
     assert [text for tag, text in page.headings if tag == "h2"] == [
         "Summary",
-        "Rules, measured over declared",
+        "Weights by sort and shape",
         "Parameters",
     ]
+    assert not {"Seed", "FLOPs", "Measured on", "Norms"} & set(page.text.split("\n"))
+    cards = [text for tag, text in page.headings if tag == "h3"]
+    assert cards[0] == "embedding weight 1024 × 256" and len(cards) == len(set(cards))
 
 
 def test_words_in_backticks_are_code(report: Report) -> None:

@@ -168,8 +168,7 @@ def _percent(value: float | None) -> str:
 
 
 def _groups(names: Sequence[str]) -> list[tuple[str, int]]:
-    """Neighbours of one module of the graph, counted."""
-    return [
-        (name, sum(1 for _ in members))
-        for name, members in groupby(names, lambda name: name.partition(".")[0])
-    ]
+    """Neighbours of one module of the graph, counted; those without a name, all together."""
+    heads = (name.partition(".")[0] for name in names)
+    named = ("" if head.isdecimal() else head for head in heads)
+    return [(name, sum(1 for _ in members)) for name, members in groupby(named)]

@@ -18,13 +18,18 @@ DRAWN = 12
 
 @dataclass(frozen=True)
 class RuleView:
-    """A rule, None for parameters that no rule decided, and what it decided."""
+    """A rule and what it decided, or, where no rule did, weights of one sort and shape."""
 
     rule: RuleRecord | None
     members: tuple[ParameterRecord, ...]
     shown: ParameterRecord
     histogram: Markup | None
     spectrum: Markup | None
+
+    @property
+    def title(self) -> str:
+        """Where the rule stands, or what the weights are for."""
+        return self.rule.place if self.rule else _sort(self.shown)
 
     @property
     def elements(self) -> int:
@@ -39,22 +44,27 @@ class RuleView:
 
 def rule_views(parameters: Sequence[ParameterRecord]) -> list[RuleView]:
     """Rules with charts, then the others, in the order of the first parameter that each decided."""
-    groups: dict[RuleRecord | None, list[ParameterRecord]] = defaultdict(list)
+    groups: dict[object, list[ParameterRecord]] = defaultdict(list)
     for parameter in parameters:
-        groups[parameter.rule].append(parameter)
-    largest = {rule: max(members, key=_weight) for rule, members in groups.items()}
-    drawn = sorted(groups, key=lambda rule: _weight(largest[rule]), reverse=True)[:DRAWN]
+        groups[parameter.rule or (_sort(parameter), parameter.shape)].append(parameter)
+    largest = {key: max(members, key=_weight) for key, members in groups.items()}
+    drawn = sorted(groups, key=lambda key: _weight(largest[key]), reverse=True)[:DRAWN]
     views = []
-    for index, (rule, members) in enumerate(groups.items(), 1):
-        shown = largest[rule]
+    for index, (key, members) in enumerate(groups.items(), 1):
+        shown = largest[key]
         histogram = spectrum = None
-        if rule in drawn:
+        if key in drawn:
             if shown.histogram is not None:
                 histogram = draw_histogram(f"h{index}", shown.histogram, _spread(shown))
             if shown.spectrum is not None and len(shown.spectrum.values) > 1:
                 spectrum = draw_spectrum(f"s{index}", shown.spectrum, _singular(shown))
-        views.append(RuleView(rule, tuple(members), shown, histogram, spectrum))
+        views.append(RuleView(shown.rule, tuple(members), shown, histogram, spectrum))
     return sorted(views, key=lambda view: view.histogram is None and view.spectrum is None)
+
+
+def _sort(parameter: ParameterRecord) -> str:
+    """What a parameter is for, as far as its layer or else its name says."""
+    return f"{parameter.layer} {parameter.role or parameter.name.rpartition('.')[2]}"
 
 
 def _weight(parameter: ParameterRecord) -> tuple[bool, int]:

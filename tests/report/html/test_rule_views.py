@@ -29,3 +29,14 @@ def test_as_many_rules_are_drawn_as_a_page_can_bear(monkeypatch) -> None:
     assert [view.rule.place for view in views if view.rule and view.histogram] == [
         "search_intent.yaml:39"
     ]
+
+
+def test_what_no_rule_decided_stands_by_sort_and_shape() -> None:
+    report = deep_report()
+    bare = [p.model_copy(update={"rule": None, "role": None}) for p in report.parameters]
+    with settings():
+        views = rules.rule_views(bare)
+    shown = {(view.title, view.shown.shape): view for view in views}
+    assert len(shown) == len(views) < len(bare)
+    assert len(shown["query weight", (192, 192)].members) == 4
+    assert shown["query weight", (192, 192)].spectrum is not None
