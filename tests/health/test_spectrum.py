@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seobuilder.health import spectrum as module
-from seobuilder.health.spectrum import as_matrices, declared_edges, spectrum
+from seobuilder.health.spectrum import Edges, as_matrices, declared_edges, spectrum
 from seobuilder.health.statistics import measure
 from seobuilder.init.draw import draw
 from seobuilder.init.threads import one_thread
@@ -34,8 +34,13 @@ def normal(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return (values * 0.02).to(dtype)
 
 
-def found(weight: Tensor, parameter: Parameter | None = None, error: float = 0.02) -> Spectrum:
-    result = spectrum(as_matrices(weight, parameter), measure(weight), error=error)
+def found(
+    weight: Tensor,
+    parameter: Parameter | None = None,
+    error: float = 0.02,
+    edges: Edges | None = None,
+) -> Spectrum:
+    result = spectrum(as_matrices(weight, parameter), measure(weight), edges, error)
     assert result is not None
     return result
 
@@ -121,19 +126,34 @@ def test_large_matrices_are_known_to_the_stated_error(
         assert (got.method, got.error, got.smallest, got.values) == ("lanczos", error, None, ())
 
 
+@pytest.mark.parametrize("shape", [(3000, 100), (100, 3000), (400, 400), (1000, 250)])
+@pytest.mark.parametrize(
+    "distribution",
+    [Normal(0, 0.02), Uniform(-0.1, 0.1), TruncatedNormal(0, 0.02), Orthogonal(1.5)],
+)
+def test_drawn_weights_are_known_to_the_stated_error(
+    shape: tuple[int, int], distribution: Distribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EXACT", 0)
+    weight = draw(distribution, shape, name="a.weight", seed=1)
+    expected = np.linalg.norm(weight.double().numpy(), 2)
+    got = found(weight, edges=declared_edges(distribution, shape))
+    assert got.largest == pytest.approx(expected, rel=module.LANCZOS_ERROR)
+
+
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     weight = normal(700, 64)
     monkeypatch.setattr(module, "_PART", 1 << 13)
-    for limit in (module.EXACT, 0):
+    for limit, edges in ((module.EXACT, None), (0, None), (0, (0.0, 1.0))):
         monkeypatch.setattr(module, "EXACT", limit)
         threads = torch.get_num_threads()
         results = []
         for number in (1, 2, 3):
             torch.set_num_threads(number)
-            results.append(found(weight))
+            results.append(found(weight, edges=edges))
         torch.set_num_threads(threads)
         with one_thread():
-            assert results == [found(weight)] * 3
+            assert results == [found(weight, edges=edges)] * 3
 
 
 def test_what_has_no_spectrum() -> None:
