@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,15 +34,23 @@ LANCZOS_ERROR = 0.02
 VALUES = 64
 """Singular values, or quantiles of them, that a record holds at most."""
 
-# Vectors that the Lanczos method begins with, and the fewest products with them. One vector may lie
-# nearly across the singular vector of a value that stands alone above the others, and then misses
-# it; several don't. Where independent elements are declared, no value stands alone.
-_ONE, _SEVERAL = (1, 5), (8, 3)
 
-# Width of the bracket at which it stops, by the error that is asked for: the middle is half of that
-# from either end, and the rest is for values that lie beyond. With fewer products it stops only
-# where nothing is left to find.
-_WIDTH, _NOTHING = 1.25, 0.01
+class _Effort(NamedTuple):
+    """Vectors that the Lanczos method begins with, the fewest products with them, and the width of
+    the bracket at which it stops, by the error that is asked for: the middle is half of that from
+    either end, and the rest is for values that lie beyond."""
+
+    vectors: int
+    fewest: int
+    width: float
+
+
+# One vector may lie nearly across the singular vector of a value that stands alone above the
+# others, and then misses it; several don't. Where a distribution is declared, none stands alone.
+_ONE, _SEVERAL = _Effort(1, 5, 1.0), _Effort(8, 3, 1.25)
+
+# The width at which it stops sooner, for nothing is left to find.
+_NOTHING = 0.01
 
 _WIDE = torch.float64
 
@@ -136,7 +145,7 @@ def spectrum(
         values = _all_values(matrices, scale)
     else:
         effort = _SEVERAL if edges is None else _ONE
-        values = np.array([max(_largest(matrix, scale, error, *effort) for matrix in matrices)])
+        values = np.array([max(_largest(matrix, scale, error, effort) for matrix in matrices)])
     return Spectrum(
         rows=rows,
         columns=columns,
@@ -170,7 +179,7 @@ def _quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.take(values, places.round().astype(int))
 
 
-def _largest(matrix: Tensor, scale: float, error: float, vectors: int, fewest: int) -> float:
+def _largest(matrix: Tensor, scale: float, error: float, effort: _Effort) -> float:
     """The largest singular value of a matrix of any size, by products with blocks of its rows.
 
     The largest eigenvalue of its Gram matrix lies no lower than the largest Ritz value, and where
@@ -181,7 +190,7 @@ def _largest(matrix: Tensor, scale: float, error: float, vectors: int, fewest: i
     short = tall.shape[1]
     # The start is random so that no singular vector is orthogonal to it, and always the same.
     generator = torch.Generator().manual_seed(0)
-    start = torch.randn((min(vectors, short), short), generator=generator, dtype=_WIDE)
+    start = torch.randn((min(effort.vectors, short), short), generator=generator, dtype=_WIDE)
     parts = torch.split(tall, max(1, _PART // short))
     with sharing(len(parts)) as spread:
         basis = images = start[:0]
@@ -193,7 +202,7 @@ def _largest(matrix: Tensor, scale: float, error: float, vectors: int, fewest: i
             square, direction = max(0.0, float(squares[-1])), directions[:, -1]
             residual = float((direction @ images - square * (direction @ basis)).norm())
             low, high = sqrt(square), sqrt(square + residual)
-            width = _WIDTH if len(basis) >= fewest * len(start) else _NOTHING
+            width = effort.width if len(basis) >= effort.fewest * len(start) else _NOTHING
             if high - low <= width * error * high or len(basis) == short:
                 return scale * (low + high) / 2
             block = _orthonormal(images[-len(block) :], basis)

@@ -184,7 +184,11 @@ def _constant(record: ParameterRecord) -> list[Finding]:
 
 def _doubtful(finding: Finding) -> Finding:
     """The same as a warning: without a declaration, it may be meant."""
-    return finding.model_copy(update={"severity": "warning"})
+    suggestion = (
+        "tie the two if they are meant to be one parameter; layers that were copied from one "
+        "another, as nn.TransformerEncoder does, begin alike: draw each by itself"
+    )
+    return finding.model_copy(update={"severity": "warning", "suggestion": suggestion})
 
 
 def _summary(records: list[ParameterRecord]) -> Summary:
