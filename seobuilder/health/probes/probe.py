@@ -135,8 +135,8 @@ def quiet(model: nn.Module) -> None:
 def _copying(model: nn.Module) -> None:
     """Activations no longer write into what comes in, which is what others gave."""
     for module in model.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False
+        if "inplace" in vars(module):
+            vars(module)["inplace"] = False
 
 
 def _gradients(loss: Tensor, outputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
