@@ -18,7 +18,7 @@ from seobuilder.planning.divided_weights import (
     zeros_under_a_reparametrization,
 )
 from seobuilder.planning.model import Assignment, Parameter, Plan, RuleReference
-from seobuilder.planning.norm_remedies import layer_norm_instead
+from seobuilder.planning.norm_remedies import layer_norm_instead, rule_before
 from seobuilder.planning.placement import Normalizer
 from seobuilder.planning.remedies import delete, redraw, set_value
 from seobuilder.planning.rules import listed, rule_problem
@@ -105,14 +105,20 @@ def _two_norms_in_a_row(facts: Facts) -> Iterator[Contradiction]:
 
 def _without_first_norm(facts: Facts, name: str, block: Block) -> tuple[Change, ...]:
     """Edits after which a module, or a block, no longer ends in the norm of that name."""
-    at = ("normalization", block.rule)
+    normed = facts.blocks.normed.values()
+    own = [each.name for each in normed if each.module == block.module]
     if name.endswith(".final_norm"):
-        return set_value(facts.loaded, (*at, "final"), "false")
-    if block.sites is not None:
-        return set_value(facts.loaded, (*at, "placement"), "pre")
-    if block.node.kind == "recurrent_layer":
+        changed = {"final": "false"}
+    elif block.sites is not None:
+        changed = {"placement": "pre"}
+    elif block.node.kind != "recurrent_layer":
+        changed = {"placement": "before_activation"}
+    else:
         return ()  # its norm has no other place
-    return set_value(facts.loaded, (*at, "placement"), "before_activation")
+    if {each.name for each in normed if each.rule == block.rule} <= set(own):
+        ((key, value),) = changed.items()
+        return set_value(facts.loaded, ("normalization", block.rule, key), value)
+    return rule_before(facts.loaded, block.rule, own, changed)
 
 
 def _zero_branch_beside_a_norm(facts: Facts) -> Iterator[Contradiction]:

@@ -5,6 +5,7 @@ As all remedies, they are given only where one recipe's own text decides.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from seobuilder.planning.blocks import blocks_of
@@ -15,6 +16,7 @@ from seobuilder.planning.rules import selects, speaks_of
 from seobuilder.recipe.change import Change
 from seobuilder.recipe.dump import flow
 from seobuilder.recipe.load import LoadedRecipe
+from seobuilder.recipe.reader import read_value
 from seobuilder.recipe.spec.initialization import PresetRule
 from seobuilder.recipe.spec.normalization import ActivationNorm, LayerNorm, NoNorm, RMSNorm
 from seobuilder.recipe.spec.selector import Role
@@ -79,6 +81,27 @@ def layer_norm_instead(loaded: LoadedRecipe, index: int, **more: str) -> tuple[C
         kept["elementwise_affine"] = False
     changed = flow({**kept, "method": "layer_norm", **more})
     return set_value(loaded, ("normalization", index), changed)
+
+
+def rule_before(
+    loaded: LoadedRecipe, index: int, blocks: Sequence[str], changed: Mapping[str, str]
+) -> tuple[Change, ...]:
+    """The edit that puts a rule like one for norms before it, for all blocks of a stack alone.
+
+    Args:
+        loaded: the recipe.
+        index: that of the rule.
+        blocks: names of the blocks.
+        changed: what the new rule has otherwise, as YAML.
+    """
+    place = loaded.place("normalization", index)
+    if place is None:
+        return ()
+    rule = loaded.resolved["normalization"][index]
+    stack = blocks[0].rpartition(".")[0]
+    kept = {key: value for key, value in rule.items() if key not in ("exclude", "expect")}
+    values = {key: read_value(value) for key, value in changed.items()}
+    return (_change("insert", place, flow({**kept, "match": f"{stack}.*", **values})),)
 
 
 def norm_draws(loaded: LoadedRecipe, layer: str, norm: str) -> tuple[Change, ...] | None:

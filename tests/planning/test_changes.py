@@ -81,6 +81,12 @@ def findings(loaded: LoadedRecipe) -> tuple[Diagnostic, ...]:
         ),
         (
             "P512",
+            on_top(ENCODER, "encoder"),
+            '- {match: "**", method: rms_norm, placement: pre}',
+            ALL,
+        ),
+        (
+            "P512",
             ENCODER,
             '- {match: "encoder.blocks.{0,2}", method: rms_norm, placement: post}\n'
             '- {match: "encoder.blocks.*", method: rms_norm, placement: pre}',
