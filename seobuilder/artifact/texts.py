@@ -1,4 +1,4 @@
-"""Texts that are replaced on the disk, all of them or none."""
+"""Texts that are written to the disk whole, and all of them or none."""
 
 from __future__ import annotations
 
@@ -40,6 +40,23 @@ def replace_texts(texts: Mapping[Path, tuple[bytes, bytes]]) -> None:
     finally:
         for new in staged.values():
             new.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, or replace it, such that nobody finds a part of it.
+
+    Raises:
+        EnvironmentProblem: the disk refuses; what stood there still stands.
+    """
+    new = new_sibling(path, "new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        sync(new)
+        new.replace(path)
+    except OSError as error:
+        raise EnvironmentProblem(f"can't write {path}: {error.strerror or error}") from error
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _staged(path: Path, text: bytes) -> Path:

@@ -103,12 +103,22 @@ def verify(folder: Path) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Exit with 1 if there is an error.")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report as a page as well.",
+)
 @scan_option
-def inspect(file: Path, strict: bool, output_format: Format) -> None:
+def inspect(file: Path, strict: bool, page: Path | None, output_format: Format) -> None:
     """Measure the weights in a file: safetensors, or of torch.save."""
+    from seobuilder.artifact.texts import write_text
     from seobuilder.builder import inspect as measured
+    from seobuilder.report.render_html import render_html
 
     report = measured(file)
+    if page is not None:
+        write_text(page, render_html(report))
     _show(report, annotate_file(report, file), {}, output_format)
     if strict and not report.is_healthy:
         click.get_current_context().exit(1)

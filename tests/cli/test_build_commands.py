@@ -280,6 +280,17 @@ def test_inspect_measures_a_weights_file(seobuild, folder: Path) -> None:
     assert ended.code == 3 and ended.err.startswith("seobuild: can't read weights from small.yaml")
 
 
+def test_inspect_writes_a_page(seobuild, folder: Path) -> None:
+    save_file({"a.weight": torch.eye(3)}, folder / "a.safetensors")
+    ended = seobuild("inspect", "a.safetensors", "--html", "a.html")
+    assert ended.code == 0 and ended.out.startswith("a: healthy")
+    text = (folder / "a.html").read_text(encoding="utf-8")
+    assert text.lstrip().startswith("<!doctype html>") and "a.weight" in text
+    ended = seobuild("inspect", "a.safetensors", "--html", "nowhere/a.html")
+    assert ended.code == 3
+    assert ended.err == "seobuild: can't write nowhere/a.html: No such file or directory\n"
+
+
 def test_inspect_is_strict_where_weights_are_not_finite(seobuild, folder: Path) -> None:
     save_file({"a.weight": torch.full((2, 2), torch.nan)}, folder / "a.safetensors")
     assert seobuild("inspect", "a.safetensors").code == 0
