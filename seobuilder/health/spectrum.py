@@ -36,21 +36,22 @@ VALUES = 64
 
 
 class _Effort(NamedTuple):
-    """Vectors that the Lanczos method begins with, the fewest products with them, and the width of
-    the bracket at which it stops, by the error that is asked for: the middle is half of that from
-    either end, and the rest is for values that lie beyond."""
+    """Vectors that the Lanczos method begins with, the fewest products with them, and how far up
+    its bracket the estimate lies."""
 
     vectors: int
     fewest: int
-    width: float
+    share: float
 
 
 # One vector may lie nearly across the singular vector of a value that stands alone above the
-# others, and then misses it; several don't. Where a distribution is declared, none stands alone.
-_ONE, _SEVERAL = _Effort(1, 5, 1.0), _Effort(8, 3, 1.25)
+# others, and then misses it; several don't. Where a distribution is declared none stands alone, and
+# without a gap the bracket's lower end lags behind its upper one.
+_ONE, _SEVERAL = _Effort(1, 4, 0.75), _Effort(8, 3, 0.5)
 
-# The width at which it stops sooner, for nothing is left to find.
-_NOTHING = 0.01
+# Width of the bracket at which it stops, by the error that is asked for. With fewer products it
+# stops only where nothing is left to find.
+_WIDTH, _NOTHING = 1.25, 0.01
 
 _WIDE = torch.float64
 
@@ -183,8 +184,8 @@ def _largest(matrix: Tensor, scale: float, error: float, effort: _Effort) -> flo
     """The largest singular value of a matrix of any size, by products with blocks of its rows.
 
     The largest eigenvalue of its Gram matrix lies no lower than the largest Ritz value, and where
-    that has converged no higher than the norm of its residual above it. The middle is given, once
-    the two square roots are near enough.
+    that has converged no higher than the norm of its residual above it. A value between the two
+    square roots is given, once they are near enough.
     """
     tall = matrix if len(matrix) >= matrix.shape[1] else matrix.mT
     short = tall.shape[1]
@@ -202,9 +203,9 @@ def _largest(matrix: Tensor, scale: float, error: float, effort: _Effort) -> flo
             square, direction = max(0.0, float(squares[-1])), directions[:, -1]
             residual = float((direction @ images - square * (direction @ basis)).norm())
             low, high = sqrt(square), sqrt(square + residual)
-            width = effort.width if len(basis) >= effort.fewest * len(start) else _NOTHING
+            width = _WIDTH if len(basis) >= effort.fewest * len(start) else _NOTHING
             if high - low <= width * error * high or len(basis) == short:
-                return scale * (low + high) / 2
+                return scale * (low + effort.share * (high - low))
             block = _orthonormal(images[-len(block) :], basis)
 
 
