@@ -89,8 +89,14 @@ def _signal(row: Sequence[SignalRecord]) -> Iterator[Finding]:
 
 
 def _gradient(row: Sequence[SignalRecord]) -> Iterator[Finding]:
-    """H021: the gradient vanishes or explodes on its way back."""
+    """H021: the gradient vanishes or explodes on its way back.
+
+    An element's share of it depends on how many there are, so the widths must be the same; heads
+    that stand side by side mostly differ in theirs.
+    """
     first, *_, last = row[:-1]
+    if first.width != last.width:
+        return
     factor = factor_of(last.gradient, first.gradient)
     if beyond(factor * factor):
         yield _warning(

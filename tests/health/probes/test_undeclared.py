@@ -133,6 +133,21 @@ def test_a_module_that_nothing_runs_through_is_not_judged() -> None:
     assert [record.name for record in report.probes.signals] == ["experts.0"]
 
 
+class Tasks(nn.Module):
+    """Heads for tasks of two to two thousand classes, side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(nn.Linear(WIDTH, 2 * 10**i) for i in range(4))
+
+    def forward(self, input: Tensor) -> list[Tensor]:
+        return [head(input) for head in self.heads]
+
+
+def test_heads_side_by_side_are_not_held_against_each_other() -> None:
+    assert told(inspected(Tasks())) == []
+
+
 def test_what_writes_in_place_does_not_change_what_was_heard() -> None:
     copying, writing = stack(3), stack(3)
     writing[1].inplace = True  # type: ignore[assignment]
