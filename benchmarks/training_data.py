@@ -13,26 +13,34 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from random import Random
 from statistics import fmean, pstdev
 
 FEATURES = 300
+HELD_OUT = 2_000
+"""Rows of banking77's training rows that settings are chosen by."""
 RELATIVE_PRONOUNS = frozenset(("which", "who", "whom", "whose", "that"))
 ARTICLES = frozenset(("a", "an", "the"))
 
 
 def banking77(data: Path, folder: Path) -> None:
-    """Questions to a bank; the files are CSV already."""
+    """Questions to a bank; of the training rows, fit.csv and val.csv are to choose settings by."""
     for name in ("train.csv", "test.csv"):
         shutil.copy(data / "banking77" / name, folder)
     with (folder / "train.csv").open(encoding="utf-8", newline="") as file:
-        _write_labels(folder, (row["category"] for row in csv.DictReader(file)))
+        columns, *rows = csv.reader(file)
+    _write_labels(folder, (label for _, label in rows))
+    Random(0).shuffle(rows)
+    _write_csv(folder / "fit.csv", columns, rows[HELD_OUT:])
+    _write_csv(folder / "val.csv", columns, rows[:HELD_OUT])
 
 
 def clinc150(data: Path, folder: Path) -> None:
-    """Requests to an assistant, those within its scope."""
+    """Requests to an assistant within its scope; fit.csv and val.csv are to choose settings by."""
     splits = json.loads((data / "clinc150" / "data_full.json").read_text(encoding="utf-8"))
-    for name in ("train", "val", "test"):
-        _write_csv(folder / f"{name}.csv", ("text", "category"), splits[name])
+    files = {"train": "train", "test": "test", "fit": "train", "val": "val"}
+    for name, split in files.items():
+        _write_csv(folder / f"{name}.csv", ("text", "category"), splits[split])
     _write_labels(folder, (label for _, label in splits["train"]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from seobuilder.comparison import variant
 from seobuilder.recipe.load import load_recipe
 from seobuilder.stages import Building
 
@@ -31,8 +33,8 @@ def training() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "benchmarks"))
         yield import_module("training")
-        for name in ("training", "training_data", "measure"):
-            del sys.modules[name]
+        for name in ("training", "training_data", "measure", "initializations"):
+            sys.modules.pop(name, None)
 
 
 def test_there_is_a_recipe_for_every_row(training: Any) -> None:
@@ -60,6 +62,28 @@ def test_facts_of_a_page(training: Any) -> None:
     words, sentences, mean, _, longest, *_ = facts("The cat sat. It was a remarkably lazy cat!\n")
     assert (words, sentences, mean, longest) == (9, 2, 4.5, 6)
     assert len(facts("")) == len(facts("One.")) == 20
+
+
+def test_compared_initializations_suit_the_recipe(training: Any, tmp_path: Path) -> None:
+    compared = import_module("initializations")
+    (tmp_path / "labels.txt").write_text("one\ntwo\n", encoding="utf-8")
+    path = shutil.copy(training.RECIPES / "banking77.yaml", tmp_path)
+    loaded = load_recipe(path)
+    drawn = {
+        name: {
+            each.method
+            for each in Building(variant(loaded, text)).plan.assignments
+            if each.parameter.role == "weight"
+        }
+        for name, text in compared.INITIALIZATIONS.items()
+    }
+    assert drawn == {
+        "kaiming": {"kaiming_normal"},
+        "xavier": {"xavier_uniform"},
+        "orthogonal": {"orthogonal"},
+        "torch's default": {"uniform"},
+        "std 1": {"normal"},
+    }
 
 
 def test_rows_that_did_not_run_keep_their_line(training: Any) -> None:
