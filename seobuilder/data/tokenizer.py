@@ -84,6 +84,8 @@ def _text_forms(spec: TokensInput) -> Iterator[Any]:
     if spec.collapse_spaces:
         yield normalizers.Replace(Regex(r"\s+"), " ")
         yield normalizers.Strip()
+    if spec.leading_space:
+        yield normalizers.Prepend(" ")
 
 
 def load_tokenizer(path: Path, vocab_size: int) -> Tokenizer:

@@ -98,6 +98,7 @@ def test_lower_case() -> None:
         ({"strip_accents": True}, "Größe é e\u0301 ﬁ", "Große e e ﬁ"),
         ({"strip_accents": True, "lowercase": True}, "ÄPFEL", "apfel"),
         ({"collapse_spaces": True}, "  red \n\t shoes\u00a0 ", "red shoes"),
+        ({"collapse_spaces": True, "leading_space": True}, " red  shoes", " red shoes"),
     ],
 )
 def test_forms_of_text(
@@ -109,6 +110,18 @@ def test_forms_of_text(
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     loaded = load_tokenizer(tmp_path / "tokenizer.json", 300)
     assert encode_texts(loaded, [written], 100) == [ids]
+
+
+def test_a_leading_space_makes_a_first_word_the_same_as_any_other() -> None:
+    texts = ["red shoes", "shoes red"] * 2
+    plain, spaced = (
+        encode_texts(train_tokenizer(texts, spec(300, leading_space=given)), texts[:2], 100)
+        for given in (False, True)
+    )
+    assert spaced[0] == spaced[1][::-1] and len(spaced[0]) == 2
+    assert plain[0] != plain[1][::-1]
+    some = train_tokenizer(texts, spec(300, leading_space=True, collapse_spaces=True))
+    assert encode_texts(some, ["", " "], 100) == [[], []]
 
 
 def test_texts_are_cut_and_not_padded(trained: Tokenizer) -> None:

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from seobuilder.recipe.spec.base import Distinct, Items, RelativePath, Spec, Text, Width
 
-TEXT_FORMS = ("unicode", "lowercase", "strip_accents", "collapse_spaces")
+TEXT_FORMS = ("unicode", "lowercase", "strip_accents", "collapse_spaces", "leading_space")
 """Keys of a tokens input that say how text is brought into one form."""
 
 
@@ -40,6 +40,11 @@ class TokensInput(Spec):
     collapse_spaces: bool = Field(
         False,
         description="runs of spaces and line breaks become one space, those at the ends none",
+    )
+    leading_space: bool = Field(
+        False,
+        description="a space is put before the text, so that its first word is the same token as "
+        "it is elsewhere, which short texts gain by",
     )
     padding_id: int = Field(0, ge=0, description="the id that fills short rows and is masked out")
 
