@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from seobuilder import load
+from seobuilder import load, train
 from seobuilder.data.batches import Batch
 from seobuilder.layers import SearchModel, objectives
 from seobuilder.recipe.load import load_recipe
@@ -148,6 +149,30 @@ def test_wider_padding_changes_no_row(shipped: Shipped) -> None:
         wide[name] = torch.full((len(ids), spec.max_length), spec.padding_id)
         wide[name][:, : narrow[name].shape[1]] = narrow[name]
     assert_same(shipped.model(**wide), shipped.model(**narrow))
+
+
+TRAINABLE = [name for name in recipe_names() if load_recipe(name).recipe.data is not None]
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_it_trains_as_its_section_says(name: str) -> None:
+    assert "training" in load_recipe(name).recipe.model_fields_set
+    short = ("training.epochs=null", "training.steps=2", "training.monitors.measure=false")
+    record = train(name, overrides=short).record
+    assert record.steps == 2 and record.findings == ()
+    figures = record.figures["test"]
+    assert {each.partition(".")[0] for each in figures} == {
+        "loss",
+        *load_recipe(name).recipe.outputs,
+    }
+    assert all(value is not None and isfinite(value) for value in figures.values())
+
+
+def test_clicks_are_counted_by_impressions() -> None:
+    rate = load_recipe("click_through").recipe.outputs["rate"]
+    assert rate.kind == "regression" and rate.is_rate
+    examples = Building(load_recipe("click_through")).examples
+    assert examples is not None and examples.weights["rate"][0] == 28650
 
 
 COMPILE = """\
