@@ -82,7 +82,7 @@ def table(starts: int) -> Iterator[str]:
     """The lines of the table, each as soon as it is measured."""
     yield f"Errors of {starts} starts each; beyond are those of more than {LANCZOS_ERROR:.0%}."
     yield ""
-    yield "| singular values | eight vectors | beyond | one vector | beyond |"
+    yield "| singular values | twelve vectors | beyond | one vector | beyond |"
     yield "|---|---:|---:|---:|---:|"
     for name, values in spectra().items():
         cells = [name]
