@@ -52,9 +52,10 @@ class Histogram(Record):
 class Spectrum(Record):
     """Singular values of a weight, read as a matrix [rows, columns] (of a gate, a group or a head).
 
-    `error` bounds the relative error of `largest` by `method`. `values` run from the largest to the
-    smallest: all of them, or quantiles where there are many, or none where `method` finds only the
-    extremes. `edges` are the ends that the declared distribution predicts: Marchenko and Pastur's
+    `error` bounds the relative error of `largest` by `method`, unless one value stands alone above
+    the others where `edges` predict none to, and `method` is lanczos. `values` run from the largest
+    to the smallest: all of them, or quantiles where there are many, or none where `method` finds
+    only the largest. `edges` are the ends that the declared distribution predicts: Marchenko and Pastur's
     for independent elements, twice the gain for an orthogonal matrix; None where it predicts none.
     """
 
