@@ -120,7 +120,7 @@ def spectrum(
     Underwood 1977, The block Lanczos method for computing eigenvalues; from a random block, Musco
     and Musco 2015, arXiv:1504.05477. It reads the matrix once for each product in float32, 3 to 10
     times for `LANCZOS_ERROR`. With `edges` it trusts that no value stands alone above the others:
-    one that does, by less than a tenth, may then be missed.
+    one that does, by a tenth or less, may then be missed.
 
     Args:
         matrices: see `as_matrices`.

@@ -55,8 +55,9 @@ class Spectrum(Record):
     `error` bounds the relative error of `largest` by `method`, unless one value stands alone above
     the others where `edges` predict none to, and `method` is lanczos. `values` run from the largest
     to the smallest: all of them, or quantiles where there are many, or none where `method` finds
-    only the largest. `edges` are the ends that the declared distribution predicts: Marchenko and Pastur's
-    for independent elements, twice the gain for an orthogonal matrix; None where it predicts none.
+    only the largest. `edges` are the ends that the declared distribution predicts: Marchenko and
+    Pastur's for independent elements, twice the gain for an orthogonal matrix; None where it
+    predicts none.
     """
 
     rows: int
