@@ -48,7 +48,7 @@ class SequenceConv1d(nn.Conv1d):
             and x.ndim == 3
             and self.groups == 1
             and self.padding_mode == "zeros"
-            and self.kernel_size[0] <= x.shape[2] <= SHORT
+            and self.dilation[0] * (self.kernel_size[0] - 1) < x.shape[2] <= SHORT
             and x.shape[0] * x.shape[2] >= WORTH_IT
         )
 

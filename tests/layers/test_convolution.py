@@ -114,11 +114,12 @@ def test_a_short_convolution_in_half_precision_is_torchs(dtype: torch.dtype) -> 
     [
         ((32, 8, 12), {}, 0),
         ((32, 8, 12), {"groups": 2}, 1),
+        ((32, 8, 12), {"dilation": 6, "padding": 1}, 1),
         ((32, 8, 65), {}, 1),
         ((1, 8, 12), {}, 1),
         ((8, 12), {}, 1),
     ],
-    ids=["short", "groups", "long", "one row", "no rows"],
+    ids=["short", "groups", "wide", "long", "one row", "no rows"],
 )
 def test_only_batches_of_short_sequences_are_one_product(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], settings: dict, expected: int
