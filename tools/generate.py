@@ -69,8 +69,24 @@ def diagnostics() -> str:
         "H: the health of a built model, T: training.",
         *(
             f"## {name}: {entry.title}\n\n{entry.meaning}\n\n**To mend it:** {entry.mend}"
+            f"{evidence(name)}"
             for name, entry in CODES.items()
         ),
+    )
+
+
+def evidence(name: str) -> str:
+    """What a check foretold of recipes that were trained, as benchmarks/verdict.py measured it."""
+    file = ROOT / "docs" / "evidence" / "checks.json"
+    worth = json.loads(file.read_text(encoding="utf-8")).get(name) if file.exists() else None
+    if worth is None:
+        return ""
+    return (
+        f"\n\n**What it foretells:** told of {worth['told']} of {worth['recipes']} recipes that "
+        f"were drawn at random and trained, of which {worth['short']} fell short; area under its "
+        f"own curve {worth['area']}, and what it adds to the others {worth['adds']}. "
+        "[evidence.md](evidence.md) says how.\n\n"
+        f"![ROC curve of {name} alone](evidence/{name}.svg)"
     )
 
 

@@ -8,7 +8,7 @@ from math import inf, log, sqrt
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
 from seobuilder.planning.rules import listed
 from seobuilder.planning.sound import excess, is_zero
-from seobuilder.planning.stray import Band, adds, multiplies, strays
+from seobuilder.planning.stray import Band, adds, is_normed, strays
 from seobuilder.report.model import Finding
 
 FAR, FAR_MULTIPLIED = (0.02, 4.0), (0.2, 4.0)
@@ -21,7 +21,8 @@ FAR_HEAD = 2.5
 
 def far_band(module: Node) -> Band:
     """Outside of which the weights of a module are far."""
-    return FAR_MULTIPLIED if multiplies(module) else FAR
+    skips = module.kind == "transformer" or is_normed(module)
+    return FAR if skips else FAR_MULTIPLIED
 
 
 def check_sizes(plan: Plan) -> list[Finding]:

@@ -91,3 +91,15 @@ def test_a_head_may_not_be_far_larger_than_keeps_the_size() -> None:
     head = "method: normal, std: 0.02"
     assert found((head, "method: kaiming_normal")) == []
     assert found((head, "method: normal, std: 0.6")) == [("answer.linear.weight", 4.8, "r.yaml:17")]
+
+
+def test_a_layer_between_recurrent_ones_without_norms() -> None:
+    after = RECIPE[RECIPE.index("  summary:") : RECIPE.index("outputs:")]
+    recurrent = (
+        "  facts: {kind: recurrent, cell: gru, from: body, width: 64, depth: 3}\n"
+        "  summary: {kind: pool, from: facts, method: mean}\n"
+    )
+    small = 'match: "facts.layers.1.**.weight", method: normal, std: 0.01'
+    assert found(
+        (after, recurrent), ("from: facts, labels", "from: summary, labels"), rule(small)
+    ) == [("facts.layers.1.forward", 0.08, "r.yaml:19")]
