@@ -12,7 +12,8 @@ class SignalRecord(Record):
     units of a position. `variance` is that of all elements at real positions, `expected` what the
     plan predicts, and `low` to `high` the band that finite width and the batch leave.
     `gradient` is the root mean square, over elements, of the gradient of the summed loss with
-    respect to this signal, with a band likewise. `similarity` is the mean cosine of two positions
+    respect to this signal, or where heads of zeros leave none, of a fixed random sum of what they
+    read, with a band likewise. `similarity` is the mean cosine of two positions
     of an example, or of two examples where there are no positions. `dead` is the share of units
     that are zero on all rows, `dead_expected` what the similarity of what comes in makes of it.
     """

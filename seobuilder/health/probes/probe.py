@@ -44,7 +44,11 @@ def probe(model: nn.Module, plan: Plan, recipe: Recipe, batch: Batch) -> Probes:
         with listen(everything) as heard:
             loss = summed_loss(model, recipe, batch)
         outputs = {name: each for name, each in heard.outputs.items() if name in watched}
-        gradients = _gradients(loss, outputs)
+        gradients = _gradients(loss, outputs, retain_graph=True)
+        inner = {name: each for name, each in outputs.items() if name not in recipe.outputs}
+        if not any(_is_heard(gradients.get(name)) for name in inner):
+            read = _projection(_read_by_outputs(plan, outputs))
+            gradients |= _gradients(read, inner)
         activations = _activations(heard, relus)
         prediction = predict(plan, recipe, batch)
         signals = signal_records(found, outputs, gradients, activations, masks, prediction)
@@ -139,10 +143,27 @@ def _copying(model: nn.Module) -> None:
             vars(module)["inplace"] = False
 
 
-def _gradients(loss: Tensor, outputs: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+def _is_heard(gradient: Tensor | None) -> bool:
+    return gradient is not None and bool(gradient.any())
+
+
+def _read_by_outputs(plan: Plan, signals: Mapping[str, Tensor]) -> list[Tensor]:
+    """What the heads read: a signal of that name, or behind the last block of the module."""
+    outputs = set(plan.root.settings["outputs"])
+    steps = plan.root.settings["steps"]
+    sources = [source for name, _, given, _ in steps if name in outputs for source in given]
+    last = {name.partition(".")[0]: signal for name, signal in signals.items()}
+    return [last[source] for source in sources if source in last]
+
+
+def _gradients(
+    loss: Tensor, outputs: Mapping[str, Tensor], *, retain_graph: bool = False
+) -> dict[str, Tensor | None]:
     """Of the loss with respect to each output; None where it does not depend on it."""
     wanted = {name: output for name, output in outputs.items() if output.requires_grad}
     if not loss.requires_grad or not wanted:
         return {}
-    found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True)
+    found = torch.autograd.grad(
+        loss, list(wanted.values()), allow_unused=True, retain_graph=retain_graph
+    )
     return dict(zip(wanted, found, strict=True))

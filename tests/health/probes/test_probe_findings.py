@@ -46,6 +46,15 @@ def test_a_gradient_explodes_where_saturation_hides_it_from_the_signal() -> None
     assert found(report) == [("H021", "error", "body")]
 
 
+def test_a_head_of_zeros_hides_no_vanishing_gradient() -> None:
+    text = mlp(depth=24, rules=XAVIER).loaded.source.decode()
+    text = text.replace("{role: head, method: normal, std: 0.02}", "{role: head, method: zeros}")
+    report = built(text).report
+    assert ("H021", "error", "body") in found(report)
+    (gradient,) = (finding for finding in report.issues if finding.code == "H021")
+    assert gradient.measured == pytest.approx(2.0**-11.5, rel=0.9)
+
+
 def test_a_signal_beyond_the_dtype_is_told_once() -> None:
     report = mlp(depth=40, rules='  - {match: "**.weight", method: normal, std: 1000}').report
     assert [entry for entry in found(report) if entry[0] == "H020"] == [
