@@ -89,8 +89,13 @@ def area(models: Sequence[Judged], scores: Sequence[float]) -> float | None:
 
 
 def curve(models: Sequence[Judged], scores: Sequence[float]) -> list[tuple[float, float]]:
-    """Share of false alarms and share found, by falling threshold, from (0, 0) to (1, 1)."""
+    """Share of false alarms and share found, by falling threshold, from (0, 0) to (1, 1).
+
+    The diagonal where one side is empty, which says nothing.
+    """
     short = sum(model.falls_short for model in models)
+    if short in (0, len(models)):
+        return [(0.0, 0.0), (1.0, 1.0)]
     points = [(0.0, 0.0)]
     for level in sorted(set(scores), reverse=True):
         called = [m for m, each in zip(models, scores, strict=True) if each >= level]

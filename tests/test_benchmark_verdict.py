@@ -117,6 +117,7 @@ def test_the_curve_runs_through_every_threshold(verdict: Any) -> None:
     points = verdict.figures.curve(models, [model.score for model in models])
     assert points == [(0, 0), (0, 0.5), (0.5, 1), (1, 1)]
     assert verdict.figures.area(models, [model.score for model in models]) == 0.875
+    assert verdict.figures.curve(judged(verdict, [], [0.5]), [0.5]) == [(0, 0), (1, 1)]
 
 
 def test_recipes_are_compared_with_the_best_of_their_body_and_size(
