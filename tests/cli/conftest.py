@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,16 @@ def seobuild(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         return Ended(end.value.code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def standard_input(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Gives a command line in this process a text on standard input."""
+
+    def give(text: str) -> None:
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(text.encode())))
+
+    return give
 
 
 @pytest.fixture

@@ -43,9 +43,10 @@ def test_build_is_the_command_that_a_recipe_alone_is_short_for(seobuild, folder:
     assert files(folder / "a") == files(folder / "b/c")
 
 
-def test_a_recipe_on_standard_input(fresh) -> None:
+def test_a_recipe_on_standard_input(seobuild, standard_input) -> None:
     text = Path("small.yaml").read_text()
-    ended = fresh("-", stdin=text)
+    standard_input(text)
+    ended = seobuild("-")
     assert ended.out.splitlines()[-1] == LAST.format("builds/small")
     assert Path("builds/small/source.yaml").read_text() == text
 
@@ -191,7 +192,7 @@ def test_too_large_a_model_is_refused_before_it_is_drawn(seobuild, folder: Path)
     assert os.listdir(folder) == ["small.yaml"]
 
 
-def test_a_killed_build_leaves_all_or_nothing(start, fresh, folder: Path) -> None:
+def test_a_killed_build_leaves_all_or_nothing(start, seobuild, folder: Path) -> None:
     process = start("small.yaml", "--set", "modules.facts.widths=[600, 600]", "-o", "out/small")
     end = time.monotonic() + 60
     while process.poll() is None and not list(folder.glob("out/.small.new-*")):
@@ -200,7 +201,7 @@ def test_a_killed_build_leaves_all_or_nothing(start, fresh, folder: Path) -> Non
     process.communicate()
     target = folder / "out/small"
     assert not target.exists() or verify(target) == []
-    assert fresh("small.yaml", "-o", "out/small", "--force").code == 0
+    assert seobuild("small.yaml", "-o", "out/small", "--force").code == 0
     assert os.listdir(folder / "out") == ["small"] and verify(target) == []
 
 

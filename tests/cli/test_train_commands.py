@@ -78,9 +78,12 @@ def test_a_trained_folder_answers(colours: Path, seobuild: Any) -> None:
     assert list(shares) == ["red", "blue"] and sum(shares.values()) == pytest.approx(1)
 
 
-def test_standard_input_has_a_text_a_line(colours: Path, seobuild: Any, fresh: Any) -> None:
+def test_standard_input_has_a_text_a_line(
+    colours: Path, seobuild: Any, standard_input: Any
+) -> None:
     assert seobuild("colours.yaml", "-o", "built").code == 0
-    ended = fresh("predict", "built", "-", stdin="sea\n\nruby\n")
+    standard_input("sea\n\nruby\n")
+    ended = seobuild("predict", "built", "-")
     assert ended.code == 0 and len(ended.out.splitlines()) == 3
     refused = seobuild("evaluate", "built")
     assert refused.code == 2 and "name a FILE" in refused.err
