@@ -138,11 +138,12 @@ def figures(models: Sequence[Judged], held: Sequence[Judged]) -> Iterator[str]:
 
 
 def misses(models: Sequence[Judged], seed: int) -> Iterator[str]:
-    """The recipes whose score is farthest from their outcome, with what explains it."""
+    """The recipes with a wrong verdict whose score is farthest off, with what explains it."""
     notes: Mapping[str, str] = {}
     if NOTES.exists():
         notes = json.loads(NOTES.read_text(encoding="utf-8"))
-    ranked = sorted(models, key=lambda model: (-model.miss, abs(model.share - CLOSE)))
+    wrong = [model for model in models if model.is_called_unhealthy != model.falls_short]
+    ranked = sorted(wrong, key=lambda model: (-model.miss, -abs(model.share - CLOSE)))
     yield "| recipe | score | reached of the best | found | explanation |"
     yield "|---|---:|---:|---|---|"
     for model in ranked[:MISSES]:
@@ -216,7 +217,8 @@ def _roc(sides: Mapping[str, Sequence[Judged]], file: Path) -> None:
     axes.set(
         xlabel="share of those that train, told", ylabel="share of those that fall short, told"
     )
-    axes.legend(fontsize=8, loc="lower right")
+    if len(axes.lines) > 1:
+        axes.legend(fontsize=8, loc="lower right")
     _save(figure, file)
 
 
