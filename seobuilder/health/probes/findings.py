@@ -326,11 +326,14 @@ def factor_of(first: float | None, last: float | None) -> float:
 
 
 def _culprit(stack: str, records: Sequence[SignalRecord], sizes: Sequence[float | None]) -> str:
-    """The block at which a size changes more than at all others together, else the stack."""
+    """The block at which a size changes more than at all others together, else the stack.
+
+    Of two blocks the second is named where nothing comes through it.
+    """
     known = [max(size or 0.0, 1e-300) for size in sizes]
     steps = [abs(log(now / before)) for before, now in pairwise(known)]
     largest = max(steps)
-    if len(steps) < 2 or 2 * largest <= sum(steps):
+    if (len(steps) < 2 and all(sizes)) or 2 * largest <= sum(steps):
         return stack
     return records[steps.index(largest) + 1].name
 

@@ -81,6 +81,11 @@ def test_a_layer_of_zeros_silences_what_is_before_it() -> None:
     assert ("H022", "error", "body.5") in found(report)
 
 
+def test_of_two_blocks_the_one_of_zeros_is_named() -> None:
+    rules = f'  - {{match: "body.1.*.weight", method: zeros}}\n{KAIMING}'
+    assert ("H020", "error", "body.1") in found(mlp(depth=2, rules=rules).report)
+
+
 @pytest.mark.parametrize(
     "rules",
     [
