@@ -7,7 +7,7 @@ model = seobuilder.load("builds/search_intent")  # a build folder, verified firs
 plan = seobuilder.plan("search_intent")          # decided, not built; needs no torch
 report = seobuilder.inspect(model)               # measured against declared
 
-trained = seobuilder.train("search_intent", overrides=["training.steps=10"])
+trained = seobuilder.train("search_intent", overrides=["training.epochs=1"])
 print(trained.record.figures["test"]["intent.accuracy"])
 
 encode = seobuilder.encoder("builds/search_intent")

@@ -167,9 +167,9 @@ class Plan:
     assignments: tuple[Assignment, ...]
     normalizations: Mapping[str, tuple[str, ...]]
     unnormalized: tuple[str, ...]
-    batch_norms_of_vectors: tuple[str, ...] = ()
     ties: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
+    batch_norms_of_vectors: tuple[str, ...] = ()
 
     @property
     def parameter_count(self) -> int:

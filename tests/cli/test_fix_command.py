@@ -40,7 +40,7 @@ def test_programs_get_json(seobuild, folder: Path) -> None:
     plant(folder)
     record = json.loads(seobuild("fix", "small.yaml", "--output-format", "json").out)
     assert record["healthy"] and record["left"] == [] and SMALL in record["diff"]
-    assert [finding["code"] for finding in record["mended"]] == ["H010"]
+    assert [finding["code"] for finding in record["mended"]] == ["H010", "H028"]
 
 
 def test_what_is_left_is_told_and_counts_under_strict(seobuild, folder: Path) -> None:
