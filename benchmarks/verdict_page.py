@@ -161,7 +161,9 @@ def explained(model: Judged) -> str:
         return "A false alarm: it trains in spite of what was found."
     if model.share > CLOSE - 0.1:
         return "A near miss: what was found is small, and so is what it lacks."
-    return "Nothing before the first step tells it from one that trains."
+    if not model.score:
+        return "No check speaks of it, and it does not train as others of its size do."
+    return "What was found weighs less than it meant for training."
 
 
 def _number(value: float | None, *, sign: bool = False) -> str:
