@@ -1,39 +1,33 @@
-"""What is wrong with what the probes heard.
-
-Thresholds are factors that no sound draw comes near to, not significance levels: whether a number
-lies in its band is shown, and is no finding.
-"""
+"""What is wrong with what the probes heard of a model that a recipe made."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby, pairwise
 from math import log, sqrt
 
+from seobuilder.health.probes.thresholds import (
+    ALIKE,
+    ALL_DEAD,
+    COLLAPSED,
+    DEAD,
+    DRIFT,
+    FROZEN,
+    IDLE,
+    OVERTHROWN,
+    SATURATED,
+    WEAK,
+    beyond,
+    change,
+    dead_groups,
+    factor_of,
+)
 from seobuilder.health.size_checks import common_place
 from seobuilder.planning.model import Assignment, Plan
 from seobuilder.planning.rules import listed
 from seobuilder.planning.sound import is_zero
 from seobuilder.report.model import Finding, OutputRecord, Severity
 from seobuilder.report.probes import Probes, SignalRecord
-
-WEAK, FATAL = 1e2, 1e4
-"""Ratios, over the blocks of a stack, of variances and of squared gradients."""
-
-DEAD, ALL_DEAD = 0.25, 0.9
-"""Share of units beyond those that depth explains, and share of all units."""
-
-SATURATED, FROZEN = 0.25, 0.02
-"""Share of the entropy of equal weights."""
-
-COLLAPSED, ALIKE = 0.95, 0.995
-"""Mean cosine of two tokens."""
-
-OVERTHROWN, IDLE = 1.0, 1e-6
-"""Norm of AdamW's first step, by that of the weight."""
-
-DRIFT = 3.0
-"""Factor between the changes at half and at twice the widths."""
 
 MATRICES = ("weight", "residual_out", "head", "gate", "recurrent_input", "recurrent_hidden")
 
@@ -303,28 +297,6 @@ _KEEP_SIZE = (
 )
 
 
-def dead_groups(signals: Iterable[SignalRecord]) -> Iterator[tuple[SignalRecord, int]]:
-    """Modules with more dead units than is explained, and how many such ones are behind each.
-
-    What comes behind a dead block, in the same stack, is dead of it.
-    """
-    dead = [
-        record
-        for record in signals
-        if record.dead is not None and record.dead > (record.dead_expected or 0.0) + DEAD
-    ]
-    for _, members in groupby(dead, key=lambda record: record.name.rpartition(".")[0]):
-        record, *others = members
-        yield record, len(others)
-
-
-def factor_of(first: float | None, last: float | None) -> float:
-    """last / first; 1 where nothing can be said, infinity where something comes from nothing."""
-    if first is None or last is None or first == last:
-        return 1.0
-    return last / first if first else float("inf")
-
-
 def _culprit(stack: str, records: Sequence[SignalRecord], sizes: Sequence[float | None]) -> str:
     """The block at which a size changes more than at all others together, else the stack.
 
@@ -336,17 +308,3 @@ def _culprit(stack: str, records: Sequence[SignalRecord], sizes: Sequence[float 
     if (len(steps) < 2 and all(sizes)) or 2 * largest <= sum(steps):
         return stack
     return records[steps.index(largest) + 1].name
-
-
-def beyond(ratio: float) -> Severity | None:
-    """How grave it is that the variance changes by that factor; None where it is not."""
-    size = max(ratio, 1 / ratio if ratio else float("inf"))
-    return "error" if size > FATAL else "warning" if size > WEAK else None
-
-
-def change(ratio: float) -> str:
-    """What a factor does, in words."""
-    if ratio == 0:
-        return "shrinks to nothing"
-    word = "grows" if ratio > 1 else "shrinks"
-    return f"{word} by a factor of {max(ratio, 1 / ratio):.2g}"

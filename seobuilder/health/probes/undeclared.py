@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from seobuilder.health.probes.findings import (
+from seobuilder.health.probes.thresholds import (
     ALIKE,
     COLLAPSED,
     DEAD,

@@ -7,7 +7,8 @@ from math import isfinite
 from statistics import median
 
 from seobuilder.health.norms import norms
-from seobuilder.health.probes.findings import ALL_DEAD, FROZEN, MATRICES
+from seobuilder.health.probes.findings import MATRICES
+from seobuilder.health.probes.thresholds import ALL_DEAD, FROZEN
 from seobuilder.recipe.spec.training import TrainingSpec
 from seobuilder.report.model import Finding
 from seobuilder.report.training import (
