@@ -132,17 +132,29 @@ def draw_curve(name: str, curve: Curve, alt: str) -> Markup:
 
 def draw_histogram(name: str, histogram: Histogram, alt: str) -> Markup:
     """Counts as a filled outline, and what was declared as a line over it."""
+    bounds = histogram.low, histogram.high
+    return draw_outlines(name, bounds, histogram.counts, histogram.expected, alt)
+
+
+def draw_outlines(
+    name: str,
+    bounds: tuple[float, float],
+    filled: Sequence[float],
+    line: Sequence[float] | None,
+    alt: str,
+) -> Markup:
+    """Counts in equal bins between bounds as a filled outline, and others as a line over it."""
 
     from matplotlib.ticker import MaxNLocator
 
     def draw(axes: Axes) -> None:
-        bins = len(histogram.counts)
-        step = (histogram.high - histogram.low) / bins
-        edges = [histogram.low + step * i for i in range(bins + 1)]
-        axes.stairs(histogram.counts, edges, fill=True, color=MEASURED, alpha=0.35)
-        if histogram.expected is not None:
-            axes.stairs(histogram.expected, edges, color=PREDICTED, linewidth=1.75)
-        axes.set_ylim(0, max(1.0, *histogram.counts, *(histogram.expected or ())) * 1.08)
+        low, high = bounds
+        step = (high - low) / len(filled)
+        edges = [low + step * i for i in range(len(filled) + 1)]
+        axes.stairs(filled, edges, fill=True, color=MEASURED, alpha=0.35)
+        if line is not None:
+            axes.stairs(line, edges, color=PREDICTED, linewidth=1.75)
+        axes.set_ylim(0, max(1.0, *filled, *(line or ())) * 1.08)
         axes.set_yticks([])
         axes.xaxis.set_major_locator(MaxNLocator(5))
 

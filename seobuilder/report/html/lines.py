@@ -1,4 +1,4 @@
-"""Lines over the steps of a run, and a weight before and after it."""
+"""Lines over the steps of a run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from seobuilder.report.html.charts import MEASURED, PREDICTED, SERIES, drawing
-from seobuilder.report.training import Overlay
+from seobuilder.report.html.charts import PREDICTED, SERIES, drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,21 +70,3 @@ def draw_lines(
         axes.grid(axis="y")
 
     return drawing(name, alt, (440, 230), (48, 20, 14, 10), draw)
-
-
-def draw_overlay(name: str, overlay: Overlay, alt: str) -> Markup:
-    """After training as a filled outline, before it as a line over that."""
-
-    from matplotlib.ticker import MaxNLocator
-
-    def draw(axes: Axes) -> None:
-        bins = len(overlay.after)
-        step = (overlay.high - overlay.low) / bins
-        edges = [overlay.low + step * i for i in range(bins + 1)]
-        axes.stairs(overlay.after, edges, fill=True, color=MEASURED, alpha=0.35)
-        axes.stairs(overlay.before, edges, color=PREDICTED, linewidth=1.75)
-        axes.set_ylim(0, max(1, *overlay.after, *overlay.before) * 1.08)
-        axes.set_yticks([])
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-
-    return drawing(name, alt, (320, 140), (10, 20, 10, 4), draw)

@@ -8,7 +8,8 @@ from statistics import quantiles
 
 from markupsafe import Markup
 
-from seobuilder.report.html.lines import Line, draw_lines, draw_overlay
+from seobuilder.report.html.charts import draw_outlines
+from seobuilder.report.html.lines import Line, draw_lines
 from seobuilder.report.text import UNKNOWN, number
 from seobuilder.report.training import Monitored, Overlay, TrainingRecord
 
@@ -43,7 +44,8 @@ def depth_charts(monitored: Monitored) -> list[Curves]:
 def overlay(number_: int, name: str, histogram: Overlay) -> Markup:
     """The weight before and after training, in the same bins."""
     alt = f"Histogram of {name}, from {number(histogram.low)} to {number(histogram.high)}"
-    return draw_overlay(f"o{number_}", histogram, alt)
+    bounds = histogram.low, histogram.high
+    return draw_outlines(f"o{number_}", bounds, histogram.after, histogram.before, alt)
 
 
 def _loss(record: TrainingRecord) -> Curves | None:
