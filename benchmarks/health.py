@@ -24,7 +24,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from measure import DOCS, machine_and_runs, medians, write_table
+from measure import DOCS, machine_and_runs, medians, shown, write_table
 from torch import Tensor
 
 from seobuilder.errors import SeobuilderError
@@ -148,10 +148,7 @@ def main() -> None:
         for line in false_alarms(names, seeds, arguments.keep):
             print(line, flush=True)
         return
-    lines = []
-    for line in table(arguments.runs):
-        print(line, flush=True)
-        lines.append(line)
+    lines = shown(table(arguments.runs))
     if arguments.write:
         write_table(PAGE, Path(__file__).name, lines)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import DOCS, machine_and_runs, medians, write_table
+from measure import DOCS, machine_and_runs, medians, shown, write_table
 from torch import Tensor, nn
 
 from seobuilder.building.compile import compile_plan
@@ -209,10 +209,7 @@ def main() -> None:
         # Last, so that the packages of this environment win over copies of them in there.
         sys.path.append(arguments.peers)
     names = tuple(arguments.rows) or ("",)
-    lines = []
-    for line in table([row for row in ROWS if row.name.startswith(names)], arguments.runs):
-        print(line, flush=True)
-        lines.append(line)
+    lines = shown(table([row for row in ROWS if row.name.startswith(names)], arguments.runs))
     if arguments.write:
         write_table(PAGE, Path(__file__).name, lines)
 

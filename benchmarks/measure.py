@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -47,6 +47,15 @@ def machine() -> str:
 def machine_and_runs(runs: int) -> str:
     """The line above a table of medians: where it was measured, and how."""
     return f"{machine()} Medians of {runs} interleaved runs."
+
+
+def shown(lines: Iterable[str]) -> list[str]:
+    """The lines, each printed as soon as it is there."""
+    found = []
+    for line in lines:
+        print(line, flush=True)
+        found.append(line)
+    return found
 
 
 def read_table(page: Path, script: str) -> list[str]:

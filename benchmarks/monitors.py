@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from measure import DOCS, machine_and_runs, write_table
+from measure import DOCS, machine_and_runs, shown, write_table
 
 from seobuilder.recipe.load import LoadedRecipe, load_recipe
 from seobuilder.stages import Building
@@ -129,10 +129,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6, help="turns of each sort")
     parser.add_argument("--write", action="store_true", help="put the table into the page")
     given = parser.parse_args()
-    lines = []
-    for line in table(given.rounds):
-        print(line, flush=True)
-        lines.append(line)
+    lines = shown(table(given.rounds))
     if given.write:
         write_table(PAGE, Path(__file__).name, lines)
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from measure import DOCS, machine_and_runs, medians, write_table
+from measure import DOCS, machine_and_runs, medians, shown, write_table
 from torch import Tensor, nn
 
 from seobuilder import build
@@ -130,10 +130,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.name}")
     arguments = parser.parse_args()
-    lines = []
-    for line in table(arguments.runs):
-        print(line, flush=True)
-        lines.append(line)
+    lines = shown(table(arguments.runs))
     if arguments.write:
         write_table(PAGE, Path(__file__).name, lines)
 

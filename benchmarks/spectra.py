@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import DOCS, write_table
+from measure import DOCS, shown, write_table
 from numpy.typing import NDArray
 
 from seobuilder.health.spectrum import LANCZOS_ERROR, Edges, as_matrices, spectrum
@@ -101,10 +101,7 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=200)
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.name}")
     arguments = parser.parse_args()
-    lines = []
-    for line in table(arguments.starts):
-        print(line, flush=True)
-        lines.append(line)
+    lines = shown(table(arguments.starts))
     if arguments.write:
         write_table(PAGE, Path(__file__).name, lines)
 

@@ -28,7 +28,7 @@ from types import FrameType
 
 import numpy as np
 import torch
-from measure import DOCS, machine, read_table, write_table
+from measure import DOCS, machine, read_table, shown, write_table
 from training_data import CONVERSIONS
 
 from seobuilder.data.encode import Examples
@@ -292,10 +292,7 @@ def main() -> None:
     if unknown := set(arguments.rows) - {row.name for row in ROWS}:
         parser.error(f"there is no row {', '.join(sorted(unknown))}")
     rows = [row for row in ROWS if not arguments.rows or row.name in arguments.rows]
-    lines = []
-    for line in table(rows, arguments):
-        print(line, flush=True)
-        lines.append(line)
+    lines = shown(table(rows, arguments))
     if arguments.write:
         script = Path(__file__).name
         write_table(PAGE, script, merged(read_table(PAGE, script), lines))
