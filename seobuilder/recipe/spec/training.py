@@ -236,7 +236,7 @@ class TrainingSpec(Spec):
     @model_validator(mode="after")
     def _one_length(self) -> TrainingSpec:
         if self.epochs is not None and self.steps is not None:
-            message = "train for `epochs` or for `steps`, not for both"
+            message = "train for `epochs` or for `steps`, not for both; null takes one away"
             raise PydanticCustomError("combination", message, {"key": "steps"})
         return self
 
