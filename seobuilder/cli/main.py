@@ -102,11 +102,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         code = _run(arguments)
+        sys.stdout.flush()
     except (BrokenPipeError, _ReaderLeft):
-        # Python would complain once more while it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = 0
     except OSError as error:
+        _drop_output()
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"seobuild: {where}{error.strerror or error}", err=True)
         code = EnvironmentProblem.exit_code
@@ -120,6 +121,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         code = BUG
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Lose what stdout could not be given; Python would complain once more while it closes it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -79,8 +79,9 @@ def standard_input(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def start(folder: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a command line in a process of its own."""
+def start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a command line in a process of its own, which buffers what it writes, as usual."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
 
     def popen(*arguments: str, **options: object) -> subprocess.Popen[str]:
         # A shell's background job ignores Ctrl-C, and what it starts inherits that.
