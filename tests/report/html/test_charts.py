@@ -87,6 +87,15 @@ def test_a_histogram_with_and_without_a_declaration(expected: tuple[float, ...] 
     assert ("stroke: var(--predicted)" in text) == (expected is not None)
 
 
+def test_the_line_over_a_histogram_is_what_was_declared() -> None:
+    with settings():
+        one, other = (
+            draw_histogram("h", Histogram(low=-1, high=1, counts=(1, 3, 1), expected=line), "")
+            for line in ((1.0, 2.0, 1.0), (1.0, 3.0, 1.0))
+        )
+    assert one != other
+
+
 @pytest.mark.parametrize("edges", [None, (0.5, 1.5)])
 def test_a_spectrum_with_and_without_edges(edges: tuple[float, float] | None) -> None:
     spectrum = Spectrum(
