@@ -41,7 +41,7 @@ def named(rule: RuleReference) -> str:
     """A rule in a sentence: its line, or the preset that it came with."""
     if rule.preset:
         return f"the preset {rule.preset}"
-    return f"{rule.mark.file}:{rule.mark.line}"
+    return rule.mark.place
 
 
 def draw_at_any_depth(assignment: Assignment) -> str:

@@ -60,7 +60,7 @@ def _skip_that_is_not_there(facts: Facts) -> Iterator[Contradiction]:
                 block.rule,
                 "placement",
                 f"placement {block.norm.placement} multiplies the skip path, and "
-                f"`{block.module}` has none, by `residual: none` in {mark.file}:{mark.line}",
+                f"`{block.module}` has none, by `residual: none` in {mark.place}",
                 "`residual: plain`, or another placement",
                 set_value(facts.loaded, ("modules", block.module, "residual"), "plain"),
             )

@@ -12,7 +12,7 @@ from seobuilder.planning.contradictions import CHECKS, ERRORS
 from seobuilder.planning.placement import TRANSFORMER_PLACEMENTS
 from seobuilder.planning.planner import make_plan
 from seobuilder.recipe.codes import CODES
-from seobuilder.recipe.load import LoadedRecipe, load_recipe
+from seobuilder.recipe.load import LoadedRecipe, load_recipe, parse_recipe
 from seobuilder.recipe.shipped import recipe_names
 
 Load = Callable[..., LoadedRecipe]
@@ -340,6 +340,13 @@ def test_depth_scaling_that_a_norm_undoes(found: Found, placement: str, undone: 
 DEPTH_SCALED = (
     '- {role: residual_out, method: normal, std: "0.02 / sqrt(2 * depth)"}\n- {preset: bert}'
 )
+
+
+def test_no_message_says_where_a_command_was_started_from(load: Load) -> None:
+    loaded = load(**encoder("rms_norm, placement: post", DEPTH_SCALED))
+    text = "\n".join(loaded.sources["recipe.yaml"]).encode()
+    (problem,) = make_plan(parse_recipe(text, "far/away/recipe.yaml", Path())).warnings
+    assert "recipe.yaml:14 scales" in problem.message and "away" not in problem.message
 
 
 def test_depth_scaling_where_no_norm_undoes_it(found: Found) -> None:
