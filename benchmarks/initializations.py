@@ -71,7 +71,6 @@ class Outcome:
 def outcomes(data: Path, steps: int) -> Iterator[Outcome]:
     """Every initialization in turn."""
     changes = [
-        "training.epochs=null",
         f"training.steps={steps}",
         f"training.evaluate_steps={max(steps // LOOKS, 1)}",
         "training.validation=0.1",

@@ -26,6 +26,7 @@ from seobuilder.recipe.document import (
 from seobuilder.recipe.edit import (
     assign,
     change_at,
+    is_null,
     mapping_items,
     merge,
     moved,
@@ -46,6 +47,7 @@ from seobuilder.recipe.files import (
 )
 from seobuilder.recipe.presets import check_presets
 from seobuilder.recipe.reader import read
+from seobuilder.recipe.spec.training import ALTERNATIVES
 
 MAX_EXTENDS = 8
 
@@ -120,9 +122,29 @@ def _extend(result: Composition, top: Mapping, folder: PurePath, seen: tuple[str
     result.written.append(document)
     result.read[document.file] = data
     base = _extend(result, _rebase(document.root, path.parent), path.parent, (*seen, real))
+    for section, keys in ALTERNATIVES.items():
+        stated = [key for key in keys if lookup(top, (*section, key)).complete]
+        if len(stated) == 1:
+            place = (*section, *stated)
+            base = _make_way(base, place, lookup(top, place).node)
     merged = merge(base, without(top, "extends"))
     assert isinstance(merged, Mapping)
     return merged
+
+
+def _make_way(document: Mapping, path: tuple[str, ...], value: Node) -> Mapping:
+    """The document without the key that excludes the one at `path`, which is laid over it."""
+    *parents, key = path
+    pair = ALTERNATIVES.get(tuple(parents), ())
+    if key not in pair or is_null(value):
+        return document
+
+    (other,) = {*pair} - {key}
+
+    def drop(node: Node) -> Node:
+        return without(node, other) if isinstance(node, Mapping) else node
+
+    return change_at(document, tuple(parents), drop)
 
 
 def _rebase(document: Mapping, folder: PurePath) -> Mapping:
@@ -176,7 +198,8 @@ def _override(result: Composition, text: str) -> None:
         node = _value(value, file, len(path) + 1)
         # All of it has defaults, so that a recipe may lack the section and its parts.
         make = segments[0] == "training"
-        changed = assign(result.document, segments, Entry(mark, node), make=make)
+        document = _make_way(result.document, tuple(segments), node)
+        changed = assign(document, segments, Entry(mark, node), make=make)
     except RecipeError as error:
         for problem in error.diagnostics:
             result.problem("R208", problem.message, problem.mark or mark, path, problem.help)

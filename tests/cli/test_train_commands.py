@@ -102,8 +102,6 @@ def test_mistakes_of_the_training_section_have_places(colours: Path, seobuild: A
     )
     assert "did you mean `colour.accuracy`?" in told.err
     assert "R201 training.weights.color: there is no output `color`; did you mean" in told.err
-    both = seobuild("train", "colours.yaml", "--set", "training.steps=3")
-    assert "train for `epochs` or for `steps`, not for both; null takes one away" in both.err
     unknown = seobuild("train", "colours.yaml", "--track", "tensorbord")
     assert unknown.code == 3 and "is no tracker; there are" in unknown.err
     nothing = seobuild("train", "small.yaml")

@@ -48,6 +48,10 @@ def refusal(folder):
 
 # extends
 
+EXCLUDING = (
+    "training: {epochs: 5, batch: {tokens: 64}, schedule: {warmup: 0.1}, clip: {norm: 2.0}}\n"
+)
+
 
 def test_mappings_merge_lists_replace_and_nulls_delete(resolve):
     resolved = resolve(
@@ -77,6 +81,30 @@ def test_mappings_merge_lists_replace_and_nulls_delete(resolve):
 def test_a_null_deletes_a_key_within(resolve):
     resolved = resolve("extends: base.yaml\ndata: {split: null}\n")
     assert "split" not in resolved["data"]
+
+
+def test_a_key_takes_the_place_of_the_one_that_it_excludes(resolve, folder, base):
+    (folder / "long.yaml").write_text(base + EXCLUDING)
+    resolved = resolve(
+        "extends: long.yaml\n"
+        "training: {steps: 9, batch: {rows: 4}, schedule: {warmup_steps: 2}, clip: {value: 1.0}}\n"
+    )
+    assert resolved["training"] == {
+        "steps": 9, "batch": {"rows": 4}, "schedule": {"warmup_steps": 2}, "clip": {"value": 1.0}
+    }  # fmt: skip
+    null = resolve("extends: long.yaml\ntraining: {steps: 9, epochs: null}\n")
+    assert (null["training"]["steps"], "epochs" in null["training"]) == (9, False)
+    kept = resolve("extends: long.yaml\ntraining: {log_steps: 1}\n")
+    assert kept["training"]["epochs"] == 5 and kept["training"]["clip"] == {"norm": 2.0}
+
+
+def test_two_keys_that_exclude_each_other_may_not_stand_in_one_recipe(refusal, folder, base):
+    (folder / "long.yaml").write_text(base + EXCLUDING)
+    assert refusal("extends: long.yaml\ntraining: {steps: 9, epochs: 2}\n") == (
+        "shop/top.yaml:2:12 R111 training.steps: train for `epochs` or for `steps`, not for both\n"
+        "    2 | training: {steps: 9, epochs: 2}\n"
+        "      |            ^^^^^"
+    )
 
 
 def test_a_null_that_deletes_nothing_is_an_error(refusal):
@@ -266,6 +294,16 @@ def test_set_deletes_and_later_ones_see_earlier_ones(resolve, base):
     assert resolve(base, "seed=1", "seed=2")["seed"] == 2
     assert resolve(base, "data=null", "data={files: a.csv, columns: {query: q, page: p, device: d}}"
                    )["data"]["files"] == "a.csv"  # fmt: skip
+
+
+def test_what_is_set_takes_the_place_of_the_key_that_it_excludes(resolve, base):
+    changes = ("steps=9", "batch.rows=4", "schedule.warmup_steps=2", "clip.value=1.0")
+    resolved = resolve(base + EXCLUDING, *(f"training.{change}" for change in changes))
+    assert resolved["training"] == {
+        "steps": 9, "batch": {"rows": 4}, "schedule": {"warmup_steps": 2}, "clip": {"value": 1.0}
+    }  # fmt: skip
+    back = resolve(base + EXCLUDING, "training.steps=9", "training.epochs=3")
+    assert back["training"].keys() & {"epochs", "steps"} == {"epochs"}
 
 
 def test_set_comes_after_extends_and_before_presets(resolve):

@@ -22,7 +22,6 @@ STREAMED = [
     "data.files=null",
     "data.split={train: rows.csv, test: test.csv}",
     "data.streaming={rows: 50}",
-    "training.epochs=null",
     "training.steps=24",
 ]
 """120 rows in blocks of 50, 50 and 20: 4, 4 and 2 steps, an epoch of 10."""

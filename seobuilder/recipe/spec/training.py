@@ -13,6 +13,14 @@ from seobuilder.recipe.spec.base import Pair, Reference, Spec
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Steps = Annotated[int, Field(ge=1, le=10**12)]
 
+ALTERNATIVES: dict[tuple[str, ...], tuple[str, str]] = {
+    ("training",): ("epochs", "steps"),
+    ("training", "batch"): ("rows", "tokens"),
+    ("training", "schedule"): ("warmup", "warmup_steps"),
+    ("training", "clip"): ("norm", "value"),
+}
+"""Two keys of a mapping that exclude each other: one that is laid over the other replaces it."""
+
 METRICS: dict[str, dict[str, Literal["higher", "lower"]]] = {
     "classification": {
         "accuracy": "higher",
@@ -236,7 +244,7 @@ class TrainingSpec(Spec):
     @model_validator(mode="after")
     def _one_length(self) -> TrainingSpec:
         if self.epochs is not None and self.steps is not None:
-            message = "train for `epochs` or for `steps`, not for both; null takes one away"
+            message = "train for `epochs` or for `steps`, not for both"
             raise PydanticCustomError("combination", message, {"key": "steps"})
         return self
 
