@@ -66,14 +66,16 @@ def train(
             was_done = not force and training.is_done(target)
         progress = ShowProgress()
         every = loaded.recipe.training.log_steps
-        trackers = [Track(name, target.parent / "tracking", every) for name in track]
+        watching: list[ShowProgress | Track] = [progress]
+        watching += [Track(name, target.parent / "tracking", every) for name in track]
         try:
-            trained = training.run(target, [progress, *trackers], resume=resume, force=force)
+            trained = training.run(target, watching, resume=resume, force=force)
         except KeyboardInterrupt:
             click.echo("seobuild: --resume goes on with this run", err=True)
             raise
         finally:
-            progress.close()
+            for each in watching:
+                each.close()
     if not progress.is_main:
         return
     record = trained.record

@@ -149,6 +149,11 @@ class RunFolder:
         found = self._folders()
         return int(found[0].name.removeprefix("step_")) if found else None
 
+    def remove_empty(self) -> None:
+        """Remove the run's folder if nothing of a run is in it, neither a line nor a checkpoint."""
+        if self.last() is None and not (self.journal.is_file() and self.journal.stat().st_size):
+            self.remove()
+
     def remove(self) -> None:
         """Remove the run's folder: it is done."""
         shutil.rmtree(self.path, ignore_errors=True)

@@ -49,16 +49,7 @@ class Journal(Callback):
         """Note a step."""
         if state.step % self._every or not state.is_main:
             return
-        line: Line = {
-            "step": state.step,
-            "epoch": state.epoch,
-            "loss": number(state.loss),
-            "rate": state.rate,
-            "gradient_norm": number(state.gradient_norm),
-        }
-        if state.losses is not None and len(state.losses) > 1:
-            line |= {f"{name}.loss": number(loss) for name, loss in state.losses.items()}
-        self.note(line)
+        self.note({"step": state.step, "epoch": state.epoch, **numbers(state)})
 
     def on_evaluate(self, state: State, split: str, figures: Mapping[str, float]) -> None:
         """Note an evaluation."""
@@ -76,6 +67,18 @@ class Journal(Callback):
         if self._file is not None:
             with self._file.open("ab") as file:
                 file.write(_text(line))
+
+
+def numbers(state: State) -> dict[str, float | None]:
+    """What is noted of a step: loss, rate and norm, and each loss where there are several."""
+    found = {
+        "loss": number(state.loss),
+        "rate": state.rate,
+        "gradient_norm": number(state.gradient_norm),
+    }
+    if state.losses is not None and len(state.losses) > 1:
+        found |= {f"{name}.loss": number(loss) for name, loss in state.losses.items()}
+    return found
 
 
 def number(value: Tensor | float | None) -> float | None:

@@ -147,6 +147,8 @@ class Training:
             raise _with_way_on(stopped, folder) from stopped
         finally:
             loop.release()
+            if folder is not None and loop.state.is_main:
+                folder.remove_empty()
         train_count = blocks.rows - len(validation) if blocks else len(train_rows)
         rows = train_count, len(validation), len(examples.test)
         record = record_of(loop, journal, position, rows, test, chance, measure)

@@ -79,12 +79,10 @@ class Measure(Callback):
         self._seconds = array("d")
         self._last: float | None = None
 
-    def on_start(self, state: State) -> None:
-        """Start the clock."""
-        self._last = time.perf_counter()
-
     def on_batch(self, state: State) -> None:
-        """Listen to the first forward pass of a step that is measured."""
+        """Start the clock, and listen to the first forward pass of a step that is measured."""
+        if self._last is None:
+            self._last = time.perf_counter()
         step = state.step + 1
         is_due = step == 1 or step % self._every == 0
         if state.is_main and is_due and not self._meter.is_listening:
@@ -98,8 +96,8 @@ class Measure(Callback):
     def on_step(self, state: State) -> None:
         """Measure what the step did, and note everything."""
         now = time.perf_counter()
-        if self._last is not None:
-            self._seconds.append(now - self._last)
+        assert self._last is not None
+        self._seconds.append(now - self._last)
         if self._meter.has_measured:
             self._note(
                 {
