@@ -55,7 +55,7 @@ _WIDTH, _NOTHING = 1.25, 0.01
 
 _WIDE = torch.float64
 
-# Elements of one thread's share, and of one product.
+# Elements of one thread's share, about, and of one product.
 _PART, _BLOCK = 1 << 22, 1 << 19
 
 
@@ -192,7 +192,8 @@ def _largest(matrix: Tensor, scale: float, error: float, effort: _Effort) -> flo
     # The start is random so that no singular vector is orthogonal to it, and always the same.
     generator = torch.Generator().manual_seed(0)
     start = torch.randn((min(effort.vectors, short), short), generator=generator, dtype=_WIDE)
-    parts = torch.split(tall, max(1, _PART // short))
+    # Of equal size, so that no thread is left with one at the end.
+    parts = torch.tensor_split(tall, max(1, round(tall.numel() / _PART)))
     with sharing(len(parts)) as spread:
         basis = images = start[:0]
         block = _orthonormal(start, basis)
