@@ -18,7 +18,7 @@ from seobuilder.planning.divided_weights import (
     zeros_under_a_reparametrization,
 )
 from seobuilder.planning.model import Assignment, Parameter, Plan, RuleReference
-from seobuilder.planning.norm_remedies import layer_norm_instead, rule_before
+from seobuilder.planning.norm_remedies import layer_norm_instead, no_norm_before, rule_before
 from seobuilder.planning.placement import Normalizer
 from seobuilder.planning.remedies import delete, redraw, set_value
 from seobuilder.planning.rules import listed, rule_problem
@@ -113,8 +113,10 @@ def _without_first_norm(facts: Facts, name: str, block: Block) -> tuple[Change, 
         changed = {"placement": "pre"}
     elif block.node.kind != "recurrent_layer":
         changed = {"placement": "before_activation"}
-    else:
-        return ()  # its norm has no other place
+    elif sum(each.rule == block.rule for each in normed) == 1:
+        return delete(facts.loaded, ("normalization", block.rule))
+    else:  # its norm has no other place
+        return no_norm_before(facts.loaded, block.rule, block.name)
     if {each.name for each in normed if each.rule == block.rule} <= set(own):
         ((key, value),) = changed.items()
         return set_value(facts.loaded, ("normalization", block.rule, key), value)

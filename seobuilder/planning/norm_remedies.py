@@ -104,6 +104,13 @@ def rule_before(
     return (_change("insert", place, flow({**kept, "match": f"{stack}.*", **values})),)
 
 
+def no_norm_before(loaded: LoadedRecipe, index: int, block: str) -> tuple[Change, ...]:
+    """The edit that puts a rule before another one, by which one of its blocks has no norm."""
+    place = loaded.place("normalization", index)
+    norm = flow({"match": block, "method": "none"})
+    return () if place is None else (_change("insert", place, norm),)
+
+
 def norm_draws(loaded: LoadedRecipe, layer: str, norm: str) -> tuple[Change, ...] | None:
     """Rules, where there are none that can, for scale and shift of a norm; None if none can be."""
     changes = []

@@ -43,6 +43,14 @@ def findings(loaded: LoadedRecipe) -> tuple[Diagnostic, ...]:
         return error.diagnostics
 
 
+READ_FIRST = on_top(
+    "words: {kind: token_embedding, from: query, width: 8}\n"
+    "reader: {kind: recurrent, from: words, cell: gru, width: 8, depth: LAYERS}\n"
+    "summary: {kind: pool, from: reader, method: mean}",
+    "reader",
+)
+
+
 @pytest.mark.parametrize(
     ("code", "modules", "norm", "rules"),
     [
@@ -98,6 +106,16 @@ def findings(loaded: LoadedRecipe) -> tuple[Diagnostic, ...]:
             '- {match: "body.*", method: layer_norm, placement: after_activation}\n'
             '- {match: "top.**", method: layer_norm, placement: pre}',
             ALL,
+        ),
+        *(
+            (
+                "P512",
+                READ_FIRST.replace("LAYERS", str(layers)),
+                '- {match: "reader.layers.*", method: layer_norm, placement: after_activation}\n'
+                '- {match: "top.**", method: layer_norm, placement: pre}',
+                ALL,
+            )
+            for layers in (1, 2)
         ),
         *(
             (
