@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -21,6 +22,7 @@ from seobuilder.report.html.sparkline import HEIGHT, WIDTH, Sparkline, sparkline
 from seobuilder.report.model import Report
 from seobuilder.report.parameters import ParameterRecord
 from seobuilder.report.probes import StepRecord
+from seobuilder.report.score import UNHEALTHY
 from seobuilder.report.text import (
     UNKNOWN,
     change_title,
@@ -51,6 +53,20 @@ class Row:
     sparkline: Sparkline | None
 
 
+COLUMNS: dict[str, Callable[[Row], object]] = {
+    "findings": lambda row: row.findings or None,
+    "role": lambda row: row.record.role,
+    "rule": lambda row: row.record.rule,
+    "declared std": lambda row: row.record.declared,
+    "fan in": lambda row: row.record.fan_in,
+    "fan out": lambda row: row.record.fan_out,
+    "gain": lambda row: row.record.gain,
+    "first gradient": lambda row: row.step,
+    "update": lambda row: row.step,
+}
+"""Columns of the table that a page leaves out where no parameter has what they show."""
+
+
 def render_html(report: Report) -> str:
     """`report` as a page; text from a recipe stays text, and the page may load nothing."""
     placed = findings.place(report)
@@ -73,6 +89,7 @@ def render_html(report: Report) -> str:
         is_declared=any(view.rule for view in rules),
         charts=drawn,
         rows=rows,
+        empty={c for c, of in COLUMNS.items() if all(of(row) is None for row in rows)},
         large={row.anchor: row for row in rows if row.sparkline},
         roles=sorted({p.role for p in report.parameters if p.role}),
         codes=sorted({f.code for f in report.findings}),
@@ -136,7 +153,7 @@ def _environment() -> Environment:
         "change_title": change_title,
         "change_yaml": change_yaml,
     }
-    environment.globals["UNKNOWN"] = UNKNOWN
+    environment.globals |= {"UNKNOWN": UNKNOWN, "UNHEALTHY": UNHEALTHY}
     return environment
 
 

@@ -93,7 +93,7 @@ def _signals(signals: Iterable[SignalRecord]) -> str:
         *("depth", "module", "variance", "predicted", "band", "gradient", "predicted", "band"),
         *("similarity", "dead", "expected"),
     )
-    return table(
+    return _known(
         header,
         [
             (
@@ -130,7 +130,7 @@ def _parameters(parameters: Iterable[ParameterRecord]) -> str:
         *("name", "shape", "role", "declared", "declared std", "mean", "std", "min", "max"),
         *("L1", "L2", "spectral norm", "zeros", "fan in", "fan out", "rule", "losing rules"),
     )
-    return table(header, map(_parameter, parameters))
+    return _known(header, map(_parameter, parameters))
 
 
 def _parameter(parameter: ParameterRecord) -> tuple[str, ...]:
@@ -162,6 +162,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     cells = ([cell.replace("|", r"\|") for cell in line] for line in lines)
     return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+
+
+def _known(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of the columns in which something is known."""
+    columns = list(zip(header, *rows, strict=True))
+    known = [column for column in columns if set(column[1:]) != {UNKNOWN}]
+    first, *others = zip(*known, strict=True)
+    return table(first, others)
 
 
 def plain(text: str) -> str:

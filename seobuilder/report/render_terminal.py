@@ -16,7 +16,7 @@ from seobuilder.report.text import UNKNOWN, headline, number, spread, summary_ro
 
 
 def render_terminal(report: Report, console: Console) -> None:
-    """Print verdict, summary, outputs, findings, signal and gradient, and rules to `console`.
+    """Print verdict, summary, outputs, findings, signal and gradient, and any rules to `console`.
 
     Rich itself leaves colour out where the output is no terminal or `NO_COLOR` is set.
     """
@@ -30,7 +30,7 @@ def render_terminal(report: Report, console: Console) -> None:
         console.print()
         for course in courses:
             console.print(styled(course), soft_wrap=True)
-    if report.parameters:
+    if any(parameter.rule for parameter in report.parameters):
         console.print()
         console.print(_rules(report.parameters))
 

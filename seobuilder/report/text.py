@@ -58,10 +58,16 @@ def headline(report: Report) -> str:
     return f"{report.name}: {report.verdict}" + (f" ({', '.join(counts)})" if counts else "")
 
 
+def risk(report: Report) -> str:
+    """The score, and what it says."""
+    return f"{number(report.score)} of 1 that training falls short, see docs/evidence.md"
+
+
 def summary_rows(report: Report) -> list[tuple[str, str]]:
     """The summary as pairs of label and text; what only a recipe says is left out without one."""
     summary = report.summary
     rows = [
+        ("risk", risk(report)),
         ("parameters", f"{summary.parameters:,} in {plural(summary.tensors, 'tensor')}"),
         ("memory", f"{size(summary.bytes)} as {summary.dtype}"),
     ]
@@ -74,7 +80,8 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
             ("normalization", _counted(norms)),
             ("blocks without norm", str(len(summary.unnormalized))),
         ]
-    rows.append(("names that share a parameter", str(summary.aliases)))
+    if summary.aliases:
+        rows.append(("names that share a parameter", str(summary.aliases)))
     if report.batch is not None:
         rows.append(("measured on", f"{plural(report.batch.rows, 'row')}, {report.batch.source}"))
     rows += [(f"unused rows of {v.input}", unused_rows(v)) for v in report.vocabulary]

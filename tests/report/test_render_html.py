@@ -140,6 +140,8 @@ def test_the_verdict_follows_from_the_findings(
     found = tuple(f for f in deep_report().findings if f.severity in severities)
     page = Page(render_html(report.model_copy(update={"findings": found})))
     assert page.headings[0] == ("h1", title)
+    risk = report.model_copy(update={"findings": found}).score
+    assert f"Risk {risk:.4g} of 1 that training falls short" in " ".join(page.text.split())
     assert ("There is nothing to change." in page.text) == (not severities & {"error", "warning"})
 
 
@@ -235,7 +237,11 @@ def test_a_model_that_no_recipe_made(report: Report) -> None:
             "findings": (),
             "summary": report.summary.model_copy(update={"flops": None, "seed": None}),
             "parameters": tuple(
-                p.model_copy(update={"role": None, "method": None, "declared": None, "rule": None})
+                p.model_copy(
+                    update=dict.fromkeys(
+                        ("role", "method", "declared", "rule", "fan_in", "fan_out", "gain")
+                    )
+                )
                 for p in report.parameters
             ),
         }
@@ -248,6 +254,11 @@ def test_a_model_that_no_recipe_made(report: Report) -> None:
     ]
     assert not {"Seed", "FLOPs", "Measured on", "Norms"} & set(page.text.split("\n"))
     cards = [text for tag, text in page.headings if tag == "h3"]
+    columns = re.findall("<th scope=.col.[^>]*>([^<]*)", render_html(bare))
+    assert columns == [
+        *("parameter", "histogram", "std", "mean", "min", "max", "elements"),
+        *("L1", "L2", "spectral norm", "zeros"),
+    ]
     assert cards[0] == "embedding weight 1024 × 256" and len(cards) == len(set(cards))
 
 

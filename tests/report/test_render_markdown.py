@@ -14,14 +14,16 @@ GOLDEN = (Path(__file__).parent / "golden_report.md").read_text(encoding="utf-8"
 
 
 def test_the_golden_report(report: Report) -> None:
-    assert render_markdown(report) == GOLDEN
+    # What codes weigh is tuned, and tested by itself.
+    assert render_markdown(report) == GOLDEN.replace("SCORE", f"{report.score:.4g}")
 
 
 def test_every_row_of_a_table_has_its_cells(report: Report) -> None:
     html = MarkdownIt("gfm-like", {"linkify": False}).render(render_markdown(report))
     parameters = html.split("<table>")[-1]
-    assert parameters.count("<th>") == 17
-    assert parameters.count("<td>") == 17 * len(report.parameters)
+    assert "spectral norm" not in parameters  # of which nothing is known
+    assert parameters.count("<th>") == 16
+    assert parameters.count("<td>") == 16 * len(report.parameters)
     assert "<code>- {match: &quot;a|b&quot;, role: embedding}</code>" in parameters
 
 

@@ -21,6 +21,8 @@ def rendered(report: Report, *, terminal: bool = False, width: int = 100) -> str
 def test_the_verdict_comes_first_and_rules_are_grouped(report: Report) -> None:
     lines = [line.rstrip() for line in rendered(report).splitlines()]
     assert lines[0] == "search_intent: unhealthy (1 error, 1 warning)"
+    risk = f"risk                          {report.score:.4g} of 1 that training falls short"
+    assert lines[1].startswith(risk)
     assert "parameters                    6,912,345 in 3 tensors" in lines
     assert "intent.yaml:21 error H005 third.weight: the standard deviation" in rendered(report)
     assert [line.split("  ")[0] for line in lines[-2:]] == ["intent.yaml:21", "intent.yaml:22"]
@@ -34,6 +36,12 @@ def test_findings_say_what_to_change_and_alike_ones_are_counted(report: Report) 
     assert text.count("error H005") == 1
     assert "  and 4 more alike: encoder.blocks.0.ffn.down.weight, " in text
     assert text.index("error H006") < text.index("warning P301") < text.index("info H090")
+
+
+def test_without_a_recipe_there_are_no_rules(report: Report) -> None:
+    bare = (p.model_copy(update={"rule": None, "method": None}) for p in report.parameters)
+    text = rendered(report.model_copy(update={"parameters": tuple(bare), "outputs": ()}))
+    assert "declared std" in rendered(report) and "declared std" not in text
 
 
 def test_signal_and_gradient_take_a_line_each(report: Report) -> None:
