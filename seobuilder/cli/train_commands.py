@@ -71,7 +71,8 @@ def train(
         try:
             trained = training.run(target, watching, resume=resume, force=force)
         except KeyboardInterrupt:
-            click.echo("seobuild: --resume goes on with this run", err=True)
+            if progress.is_main:
+                click.echo("seobuild: --resume goes on with this run", err=True)
             raise
         finally:
             for each in watching:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 
@@ -29,3 +32,25 @@ def start_accelerator(precision: str, *, finds_unused: bool = False) -> Accelera
         AcceleratorState._reset_state()  # it keeps the first precision of a process, else refuses
     ddp = DistributedDataParallelKwargs(find_unused_parameters=finds_unused)
     return Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
+
+
+def process_count() -> int:
+    """Processes that take part in the run whose accelerator was started."""
+    return int(PartialState().num_processes)
+
+
+@contextmanager
+def among_others() -> Iterator[None]:
+    """Where this process waits for one that has ended, say so, and not where a connection broke.
+
+    Raises:
+        EnvironmentProblem: another process of the run has ended.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # Gloo has no error of its own, but shows which of its files it comes from.
+        if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
+            message = "another process of this run has ended; it says why"
+            raise EnvironmentProblem(message) from error
+        raise

@@ -34,7 +34,7 @@ class State:
         progress: share of the run that is done, 0 to 1.
         rate: the learning rate of the step.
         batch: the last batch of the step, on the device; in `on_batch`, the one to come.
-        loss: of the step, a scalar on the device, the mean over its batches.
+        loss: of the step, a scalar on the device, the mean over its batches and processes.
         losses: of each output, likewise and without weights, of the step's last batch.
         gradient_norm: L2 norm of the whole gradient before it was clipped, a scalar on the device.
         rows: seen since the run began, by this process.

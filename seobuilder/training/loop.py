@@ -138,10 +138,11 @@ class Loop:
                 break
             minutes = (time.monotonic() - written) / 60
             is_time = self._keeper.is_time(minutes) and not self._in_doubt
-            if self._interrupted or is_time:
+            is_interrupted = self._hears_of_interruption()
+            if is_interrupted or is_time:
                 self._keeper.save()
                 written = time.monotonic()
-            if self._interrupted:
+            if is_interrupted:
                 raise KeyboardInterrupt
         begun = self._ends_epoch if self.is_streamed else position.index / len(self.steps)
         self.epochs_done = position.epoch + begun
@@ -211,7 +212,8 @@ class Loop:
         for number, rows in enumerate(batches):
             loss = self._backward(rows, number, len(batches))
             total = loss if total is None else total + loss
-        state.loss = total
+        # All processes judge the step by the same numbers: where one ends, none waits for it.
+        state.loss, state.losses = self.accelerator.reduce((total, state.losses), "mean")
         self.accelerator.unscale_gradients()
         state.gradient_norm = gradient_norm(self.parameters)
         self._call("on_backward")
@@ -236,9 +238,10 @@ class Loop:
         torch.manual_seed(Stream(self.seed, key, "dropout").torch_seed)
         is_last = number == count - 1
         with nullcontext() if is_last else self.accelerator.no_sync(self.wrapped):
-            state.losses = output_losses(self.wrapped(**batch.inputs), state.recipe, batch)
-            loss = self._sum(state.losses) / count
+            losses = output_losses(self.wrapped(**batch.inputs), state.recipe, batch)
+            loss = self._sum(losses) / count
             self.accelerator.backward(loss)
+        state.losses = {name: each.detach() for name, each in losses.items()}
         state.rows += len(rows)
         state.tokens += sum(batch.inputs[name].numel() for name in state.recipe.token_inputs)
         return loss.detach()
@@ -271,6 +274,14 @@ class Loop:
         state.step, state.epoch = step, self.position.epoch
         state.rows, state.tokens = self.position.rows, self.position.tokens
         return step
+
+    def _hears_of_interruption(self) -> bool:
+        """Whether Ctrl-C has reached this process, or any: all of them end after the same step."""
+        if self.accelerator.num_processes == 1:
+            return self._interrupted
+        if self._interrupted:
+            self.accelerator.set_trigger()
+        return bool(self.accelerator.check_trigger())
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

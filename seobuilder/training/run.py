@@ -21,6 +21,7 @@ from seobuilder.recipe.load import LoadedRecipe, load_recipe
 from seobuilder.report.render_training import render_training_html, render_training_markdown
 from seobuilder.report.training import TrainingRecord
 from seobuilder.stages import Building
+from seobuilder.training.accelerators import among_others, process_count
 from seobuilder.training.batching import hold_out
 from seobuilder.training.callbacks import Callback
 from seobuilder.training.checkpoints import RunFolder
@@ -99,6 +100,7 @@ class Training:
         """
         return self.building.status(target) == "same"
 
+    @among_others()
     def run(
         self,
         target: Path | None,
@@ -138,6 +140,7 @@ class Training:
             journal.take_up(folder.journal, step)
             if watch is not None:
                 watch.take_up(journal.lines)
+        loop.accelerator.wait_for_everyone()  # the first step writes what all have read
         try:
             position = loop.run()
             building.model.is_trained = True
@@ -175,6 +178,8 @@ class Training:
         lasting["optimizer"] = spec.optimizer.method
         parts = {name: part for name, part in manifest.parts.items() if name != "recipe text"}
         parts["recipe"] = digest({**loaded.resolved, "training": lasting})
+        # A step's batches are shared among them, so that their number says where a run stands.
+        parts["processes"] = digest({"count": process_count()})
         versions = manifest.versions.model_dump()
         identity = digest({"parts": parts, "versions": versions, "streams": manifest.streams})
         return manifest.model_copy(update={"parts": parts, "digest": identity})

@@ -94,7 +94,9 @@ def test_it_begins_with_the_weights_of_the_build(small: Small) -> None:
         assert torch.equal(seen[name], tensor)
 
 
-def test_what_ctrl_c_ends_goes_on_bit_for_bit(small: Small) -> None:
+def test_what_ctrl_c_ends_goes_on_bit_for_bit(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loaded = small(*EVERYTHING)
     whole = train(loaded, "whole")
     generator = torch.random.get_rng_state()
@@ -104,6 +106,12 @@ def test_what_ctrl_c_ends_goes_on_bit_for_bit(small: Small) -> None:
         train(loaded, "parts")
     with pytest.raises(BuildFolderError, match="something else:\n  recipe: changed"):
         train(small(*EVERYTHING, "training.seed=8"), "parts", resume=True)
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(BuildFolderError, match="processes: changed"),
+    ):
+        patch.setattr(seobuilder.training.run, "process_count", lambda: 2)
+        train(loaded, "parts", resume=True)
     with pytest.raises(KeyboardInterrupt):
         train(loaded, "parts", callbacks=[Stop(15)], resume=True)
     train(loaded, "parts", resume=True)
