@@ -135,7 +135,7 @@ def norm_rule(loaded: LoadedRecipe, block: str) -> int | None:
 
 
 def _change(action: Literal["insert", "set"], place: Place, yaml: str) -> Change:
-    return Change(action=action, file=place.file, path=place.path, yaml=yaml)
+    return Change(action=action, yaml=yaml, **place._asdict())
 
 
 def _chosen(loaded: LoadedRecipe, kind: BlockKind) -> tuple[str, str]:

@@ -68,17 +68,13 @@ def set_value(loaded: LoadedRecipe, path: Sequence[str | int], yaml: str) -> tup
         No edit where the path leads to what no file holds alone.
     """
     place = loaded.place(*path)
-    return (
-        ()
-        if place is None
-        else (Change(action="set", file=place.file, path=place.path, yaml=yaml),)
-    )
+    return () if place is None else (Change(action="set", yaml=yaml, **place._asdict()),)
 
 
 def delete(loaded: LoadedRecipe, path: Sequence[str | int]) -> tuple[Change, ...]:
     """The edit that deletes the value at a path of the resolved recipe; none as in `set_value`."""
     place = loaded.place(*path)
-    return () if place is None else (Change(action="delete", file=place.file, path=place.path),)
+    return () if place is None else (Change(action="delete", **place._asdict()),)
 
 
 def _idle_presets(assignments: Sequence[Assignment], wanted: Collection[str]) -> Iterator[Change]:
@@ -88,9 +84,9 @@ def _idle_presets(assignments: Sequence[Assignment], wanted: Collection[str]) ->
         rule = assignment.rule
         if rule.preset is not None and rule.place is not None:
             decided.setdefault(rule.place, []).append(assignment.parameter.name in wanted)
-    for (file, path), taken in decided.items():
+    for place, taken in decided.items():
         if all(taken):
-            yield Change(action="delete", file=file, path=path)
+            yield Change(action="delete", **place._asdict())
 
 
 def _take_over(
@@ -101,7 +97,7 @@ def _take_over(
 ) -> list[Change]:
     """Edits that take parameters, by their new draws, away from a rule that decides `count`."""
     assert rule.place is not None
-    file, path = rule.place
+    place = rule.place._asdict()
     written: dict[str, Any] = read_value(rule.text)
     selectors = {key: value for key, value in written.items() if key in SELECTORS}
     draws = sorted(some, key=lambda draw: len(some[draw]))
@@ -109,7 +105,7 @@ def _take_over(
     kept = draws.pop() if is_taken else None
     parameters = [assignment.parameter for assignment in assignments]
     changes = [
-        Change(action="insert", file=file, path=path, yaml=flow({**selector, **_read(draw)}))
+        Change(action="insert", yaml=flow({**selector, **_read(draw)}), **place)
         for draw in draws
         for selector in narrow_selectors(some[draw], parameters)
     ]
@@ -117,10 +113,11 @@ def _take_over(
         selectors["expect"] -= sum(len(some[draw]) for draw in draws)
     if kept is not None:
         whole = flow({**selectors, **_read(kept)})
-        changes.append(Change(action="set", file=file, path=path, yaml=whole))
+        changes.append(Change(action="set", yaml=whole, **place))
     elif rule.preset is None and "expect" in selectors:
         expect = str(selectors["expect"])
-        changes.append(Change(action="set", file=file, path=(*path, "expect"), yaml=expect))
+        path = (*rule.place.path, "expect")
+        changes.append(Change(action="set", yaml=expect, **{**place, "path": path}))
     return changes
 
 

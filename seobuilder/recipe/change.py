@@ -14,7 +14,8 @@ class Change(BaseModel):
     the value at `path` another value, or adds it to its mapping; `delete` removes it. `path` counts
     items as they are written in `file`, with presets unexpanded and before any other edit, so that
     what is inserted before an item that another edit deletes stays; `file` is relative to the
-    recipe's folder; `yaml` is one line in flow style.
+    recipe's folder; `yaml` is one line in flow style. `line` is that of the value as it stands, of
+    the item that an insertion comes before, or of what a new key or a last item is added to.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -23,3 +24,4 @@ class Change(BaseModel):
     file: str
     path: Annotated[tuple[str | int, ...], Strict(False)]
     yaml: str = ""
+    line: int | None = None

@@ -81,7 +81,7 @@ class LoadedRecipe:
         if preset is not None:
             named = next(used.mark for used in self.used_presets if used.name == preset)
             place = self._written.find_scalar(named)
-            return None if place is None else Place(place.file, place.path[:-1])
+            return None if place is None else place._replace(path=place.path[:-1])
         return self._written.find(self.document, path)
 
     @cached_property

@@ -23,10 +23,14 @@ from seobuilder.recipe.document import (
 
 
 class Place(NamedTuple):
-    """A file, relative to the recipe's folder, and the path of a value in it, as it is written."""
+    """A file, relative to the recipe's folder, and the path of a value in it, as it is written.
+
+    `line` is the value's, or, of a value that is new, that of what would hold it.
+    """
 
     file: str
     path: tuple[str | int, ...]
+    line: int
 
 
 class Written:
@@ -36,7 +40,7 @@ class Written:
         """Note the place of every node; `folder` is the recipe's, as its diagnostics name it."""
         self._places = {
             (type(node), node.mark): Place(
-                PurePath(document.file).relative_to(folder).as_posix(), path
+                PurePath(document.file).relative_to(folder).as_posix(), path, node.mark.line
             )
             for document in documents
             for node, path in _walk(document.root, ())
@@ -55,7 +59,7 @@ class Written:
         if place is None:
             return None
         if depth < len(path):
-            return Place(place.file, (*place.path, *path[depth:]))
+            return place._replace(path=(*place.path, *path[depth:]))
         # A value that was made for a key has the mark of what it was made from.
         if path and isinstance(path[-1], str) and place.path[-1] != path[-1]:
             return None

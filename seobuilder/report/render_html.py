@@ -19,7 +19,7 @@ from seobuilder.report.html import charts, findings, graph
 from seobuilder.report.html.probe_charts import probe_charts
 from seobuilder.report.html.rules import RuleView, rule_views
 from seobuilder.report.html.sparkline import HEIGHT, WIDTH, Sparkline, sparkline
-from seobuilder.report.model import Report
+from seobuilder.report.model import Finding, Report
 from seobuilder.report.parameters import ParameterRecord
 from seobuilder.report.probes import StepRecord
 from seobuilder.report.score import UNHEALTHY
@@ -82,7 +82,7 @@ def render_html(report: Report) -> str:
         groups=groups,
         shown=OPEN,
         back=back,
-        first_change=next((g[0].finding.rule for g in groups if g[0].finding.rule), None),
+        first_line=next(filter(None, (_line(group[0].finding) for group in groups)), None),
         drawings=graph.drawings(report.graph),
         box=(graph.WIDTH, graph.HEIGHT),
         rules=rules,
@@ -111,6 +111,12 @@ def render_page(template: str, **values: Any) -> str:
             script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         )
     )
+
+
+def _line(finding: Finding) -> str | None:
+    """The line to look at: that of the first change, else of the rule that decided it."""
+    lines = (f"{change.file}:{change.line}" for change in finding.changes if change.line)
+    return next(lines, finding.rule)
 
 
 def _rows(

@@ -113,13 +113,14 @@ def evidence(finding: Finding) -> str:
 def change_title(change: Change) -> str:
     """What a change does, and where, the path in backticks."""
     place = format_path(change.path)
+    where = change.file if change.line is None else f"{change.file}:{change.line}"
     match change.action:
         case "insert":
-            return f"insert as `{place}` in {change.file}"
+            return f"insert as `{place}` in {where}"
         case "set":
-            return f"set `{place}` in {change.file}"
+            return f"set `{place}` in {where}"
         case "delete":
-            return f"delete `{place}` in {change.file}"
+            return f"delete `{place}` in {where}"
 
 
 def change_yaml(change: Change) -> str:

@@ -61,6 +61,11 @@ def written(changes: tuple[Change, ...]) -> list[str]:
     return [" ".join([c.action, *map(str, c.path), c.yaml]).rstrip() for c in changes]
 
 
+def line(loaded: LoadedRecipe, change: Change) -> str:
+    assert change.line is not None
+    return loaded.source.decode().splitlines()[change.line - 1].strip()
+
+
 def mended(loaded: LoadedRecipe, changes: tuple[Change, ...]) -> Plan:
     data: Any = plain(loaded.written[0].root)
     text = dump(edited(data, changes))
@@ -123,9 +128,12 @@ def test_a_rule_of_a_preset_gives_way_to_one_before_the_preset(load: Load) -> No
 
 def test_a_preset_that_would_decide_nothing_is_deleted(load: Load) -> None:
     rules = '- {match: "words.**", method: keep}\n- {preset: bert}'
-    plan = make_plan(load(**ENCODER, initialization=rules))
+    loaded = load(**ENCODER, initialization=rules)
+    plan = make_plan(loaded)
     names = [a.parameter.name for a in plan.assignments if a.rule.preset]
-    assert written(redraw(plan, dict.fromkeys(names, DRAW)))[0] == "delete initialization 1"
+    first = redraw(plan, dict.fromkeys(names, DRAW))[0]
+    assert written((first,)) == ["delete initialization 1"]
+    assert line(loaded, first) == "- {preset: bert}"
 
 
 def test_a_tied_name_stands_for_its_owner(load: Load) -> None:
@@ -160,7 +168,9 @@ def test_rules_of_an_extended_recipe_are_changed_in_its_file(tmp_path: Path, loa
     loaded = load_recipe(top)
     (change, _) = redraw(make_plan(loaded), {"encoder.blocks.0.ffn.up.weight": DRAW})
     assert (change.file, change.path) == ("bases/base.yaml", ("initialization", 1))
+    assert line(base, change).startswith('- {match: "encoder.**.weight", expect: 24')
     (change,) = set_value(loaded, ("modules", "encoder", "residual"), "rezero")
+    assert line(base, change).startswith("encoder: {kind: transformer, from: words")
     assert (change.file, change.path) == ("bases/base.yaml", ("modules", "encoder", "residual"))
 
 

@@ -74,3 +74,4 @@ def test_numbers() -> None:
 def test_changes(action: str, path: tuple[str | int, ...], title: str, yaml: str) -> None:
     change = Change(action=action, file="r.yaml", path=path, yaml="0.5")  # type: ignore[arg-type]
     assert (change_title(change), change_yaml(change)) == (title, yaml)
+    assert change_title(change.model_copy(update={"line": 21})) == f"{title}:21"

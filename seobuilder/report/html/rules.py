@@ -56,7 +56,8 @@ def rule_views(parameters: Sequence[ParameterRecord]) -> list[RuleView]:
         if key in drawn:
             if shown.histogram is not None:
                 histogram = draw_histogram(f"h{index}", shown.histogram, _spread(shown))
-            if shown.spectrum is not None and len(shown.spectrum.values) > 1:
+            values = () if shown.spectrum is None else shown.spectrum.values
+            if shown.spectrum is not None and len(values) > 1 and any(values):
                 spectrum = draw_spectrum(f"s{index}", shown.spectrum, _singular(shown))
         views.append(RuleView(shown.rule, tuple(members), shown, histogram, spectrum))
     return sorted(views, key=lambda view: view.histogram is None and view.spectrum is None)

@@ -22,6 +22,15 @@ def test_each_rule_shows_the_largest_of_its_parameters() -> None:
     assert shown[RULES["zeros"]].histogram is None
 
 
+def test_zeros_have_no_chart_of_singular_values() -> None:
+    weight = next(p for p in deep_report().parameters if p.spectrum and len(p.spectrum.values) > 1)
+    assert weight.spectrum is not None
+    flat = weight.spectrum.model_copy(update={"values": (0.0,) * 4})
+    with settings():
+        (view,) = rules.rule_views([weight.model_copy(update={"spectrum": flat})])
+    assert view.histogram is not None and view.spectrum is None
+
+
 def test_as_many_rules_are_drawn_as_a_page_can_bear(monkeypatch) -> None:
     monkeypatch.setattr(rules, "DRAWN", 1)
     with settings():
