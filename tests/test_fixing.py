@@ -143,6 +143,7 @@ def test_a_healthy_recipe_has_nothing_to_change() -> None:
     ("text", "expected"),
     [
         (deep("method: orthogonal, gain: 3", "tanh", 24), '"**.weight", method: orthogonal}'),
+        (deep("method: orthogonal", "sigmoid", 10), "method: layer_norm, placement: after_act"),
         (deep("method: xavier_uniform, gain: 3"), None),
         (deep("method: normal, std: 0.001"), None),
         (encoder(depth=12), 'method: xavier_normal, gain: "1 / sqrt(2 * depth)"'),
@@ -173,10 +174,19 @@ def test_a_fault_is_mended_by_a_small_edit(text: str, expected: str | None) -> N
     assert len(removed) <= 2
 
 
-def test_a_layer_of_zeros_goes_back_to_the_rule_for_all() -> None:
-    zero = '  - {match: "body.7.linear.weight", method: zeros}  # why?\n'
-    text = deep("method: orthogonal", "tanh")
-    faulty = text.replace('  - {match: "**.weight"', zero + '  - {match: "**.weight"')
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ('match: "body.7.linear.weight", method: zeros', deep("method: orthogonal", "tanh")),
+        (
+            'match: "body.**.bias", method: constant, value: -3',
+            deep("method: kaiming_normal", depth=4),
+        ),
+    ],
+)
+def test_a_fault_above_the_rules_for_all_goes_back_to_them(fault: str, text: str) -> None:
+    first = "initialization:\n"
+    faulty = text.replace(first, f"{first}  - {{{fault}}}  # why?\n")
     fixed, after = fixed_text(faulty)
     assert fixed.is_healthy and after == text
 

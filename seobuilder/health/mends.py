@@ -99,10 +99,12 @@ class Mender:
         return self._norms_first(node) if is_transformer else self._steadier(node)
 
     def strays(self, module: str, band: Band, *, adds: bool = False) -> list[Assignment]:
-        """The parameters of a module outside of a band, and with them biases that are no zeros."""
-        found = strays(self.plan, module, band, adds=adds)
-        biases = self.drawn_in(module, ("bias",)) if found else ()
-        return [*found, *(each for each in biases if excess(each) == inf)]
+        """The parameters of a module outside of a band, and biases that are no zeros."""
+        return [*strays(self.plan, module, band, adds=adds), *self.biases(module)]
+
+    def biases(self, module: str) -> list[Assignment]:
+        """The biases of a module that shift its signal."""
+        return [each for each in self.drawn_in(module, ("bias",)) if excess(each) == inf]
 
     def _norms_first(self, node: Node) -> Changes:
         """`placement: pre` for a transformer that has its norms after the sums."""
@@ -122,7 +124,8 @@ class Mender:
         """Layer norm before the activation, which keeps the gradient's size where others do not.
 
         In a plain stack, batch norm lets the gradient grow with each layer (Yang et al. 2019,
-        arXiv:1902.08129).
+        arXiv:1902.08129). Where it stands there already, it goes behind the activation, whose mean,
+        as that of a sigmoid, would otherwise count in what the next norm divides by.
         """
         prefix, blocks = blocks_of(node)
         index = norm_rule(self.loaded, f"{prefix}.{blocks[0].name}")
@@ -130,9 +133,9 @@ class Mender:
         if index is None or blocks[0].kind == "recurrent_layer":
             return ()
         method = self.loaded.recipe.normalization[index].method
-        if method in ("layer_norm", "rms_norm") and placement == "before_activation":
-            return ()
-        return layer_norm_instead(self.loaded, index, placement="before_activation")
+        is_before = placement == "before_activation" and method in ("layer_norm", "rms_norm")
+        wanted = "after_activation" if is_before else "before_activation"
+        return layer_norm_instead(self.loaded, index, placement=wanted)
 
     def redrawn(self, assignments: Iterable[Assignment], band: Band = LOOSE) -> Changes:
         """The smallest edits after which these are drawn soundly, or within a band of that."""
@@ -248,8 +251,7 @@ def _head(mender: Mender, finding: Finding) -> Changes:
 def _dead(mender: Mender, finding: Finding) -> Changes:
     """H022: biases that are no zeros, then weights, then the activation."""
     module = _module_of(finding)
-    biases = [each for each in mender.drawn_in(module, ("bias",)) if excess(each) == inf]
-    if biases:
+    if biases := mender.biases(module):
         return mender.redrawn(biases)
     if strays := mender.strays(module, LOOSE):
         return mender.redrawn(strays)

@@ -8,7 +8,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from seobuilder.planning.distributions import DeltaOrthogonal, Orthogonal, Pretrained
+from seobuilder.planning.distributions import (
+    DeltaOrthogonal,
+    ForgetGate,
+    Orthogonal,
+    Pretrained,
+)
 from seobuilder.planning.gains import gain
 from seobuilder.planning.methods import NotApplicable, decide
 from seobuilder.planning.model import Assignment, Parameter
@@ -61,10 +66,11 @@ def excess(assignment: Assignment) -> float | None:
     """How many times as large a parameter is drawn as `sound_draw` would have it, by its std.
 
     0 for zeros, infinity where something is drawn that should be constant, or has a mean that
-    shifts the signal; None where nothing is known, as of loaded weights.
+    shifts the signal; None where nothing is known, as of loaded weights, or where it can't be an
+    oversight, as in the bias of a forget gate.
     """
     parameter = assignment.parameter
-    if isinstance(assignment.distribution, Pretrained):
+    if isinstance(assignment.distribution, Pretrained | ForgetGate):
         return None
     moments = assignment.distribution.moments(parameter.shape)
     wanted = _moments(parameter, sound_draw(assignment))

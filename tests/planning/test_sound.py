@@ -47,5 +47,20 @@ def test_the_draw_follows_activation_and_style(
     assert is_zero(assignment) == (times == 0)
 
 
+def test_a_forget_gate_may_begin_open(planned: Planned) -> None:
+    modules = (
+        "words: {kind: token_embedding, from: query, width: 4}\n"
+        "reader: {kind: recurrent, from: words, cell: lstm, width: 4}\n"
+        "meaning: {kind: pool, from: reader, method: mean}\n"
+        "joined: {kind: concat, from: [meaning, page]}"
+    )
+    rules = '- {role: bias, match: "reader.**", method: forget_bias, value: 3}\n'
+    assignments = planned(
+        modules=modules, initialization=rules + '- {match: "**", method: keep}'
+    ).assignments
+    found = {excess(a) for a in assignments if a.method == "forget_bias"}
+    assert found == {None, 1.0}  # torch adds two biases, and the other one is zero
+
+
 def test_what_the_layer_sets_itself_is_not_known(planned: Planned) -> None:
     assert excess(drawn(planned, "method: keep")) is None
