@@ -66,8 +66,11 @@ def train(
             was_done = not force and training.is_done(target)
         progress = ShowProgress()
         every = loaded.recipe.training.log_steps
-        watching: list[ShowProgress | Track] = [progress]
-        watching += [Track(name, target.parent / "tracking", every) for name in track]
+        trackers = [Track(name, target.parent / "tracking", every) for name in track]
+        watching: list[Track | ShowProgress] = [
+            *trackers,
+            progress,
+        ]  # the bar's clock starts when they have been begun
         try:
             trained = training.run(target, watching, resume=resume, force=force)
         except KeyboardInterrupt:

@@ -55,6 +55,7 @@ class Meter:
         """
         self.parameters = watched(model, plan)
         self.initial = [each.read().detach().clone() for each in self.parameters]
+        self._started: Tensor | None = None
         self._places = _places(model) if plan is None else places(plan)
         modules = {place.name: model.get_submodule(place.path) for place in self._places}
         blocks = [place.name for place in self._places if plan is None or place.is_block]
@@ -111,12 +112,19 @@ class Meter:
         self._measured = None
         names = [str(index) for index in range(len(self.parameters))]
         now = [each.read().detach() for each in self.parameters]
-        if self.initial and self.initial[0].device != now[0].device:
-            self.initial = [each.to(now[0].device) for each in self.initial]
+        if self._started is None:
+            self.initial = [
+                each.to(like.device) for each, like in zip(self.initial, now, strict=True)
+            ]
+            self._started = norms(self.initial)
         found.add("before", names, norms(found.before))
-        found.add("moved", names, norms(torch._foreach_sub(now, found.before)))
-        found.add("started", names, norms(self.initial))
-        found.add("changed", names, norms(torch._foreach_sub(now, self.initial)))
+        difference = found.before  # in its place: new memory costs more than the subtraction
+        torch._foreach_sub_(difference, now)
+        found.add("moved", names, norms(difference))
+        torch._foreach_copy_(difference, now)
+        torch._foreach_sub_(difference, self.initial)
+        found.add("started", names, self._started)
+        found.add("changed", names, norms(difference))
         device = now[0].device if now else None
         values = torch.cat([each.to(device, torch.float64) for each in found.numbers]).tolist()
         return self._reading(dict(_collected(found.keys, values)))

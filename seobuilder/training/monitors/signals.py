@@ -42,7 +42,7 @@ def dead_share(signal: Tensor, mask: Tensor | None) -> Tensor:
         alive &= real.bool()
     units = 1 if x.ndim == 4 else x.ndim - 1
     axes = [axis for axis in range(x.ndim) if axis != units]
-    return 1 - alive.float().amax(dim=axes).mean()
+    return 1 - alive.any(dim=axes).float().mean()
 
 
 def attention(module: Attention, x: Tensor, mask: Tensor | None = None) -> Tensor:

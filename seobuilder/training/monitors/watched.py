@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seobuilder.building.describe import describe
 from seobuilder.health.assess import drawn_weight
-from seobuilder.planning.model import Plan
+from seobuilder.planning.model import Assignment, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,17 @@ def watched(model: nn.Module, plan: Plan | None = None) -> tuple[Watched, ...]:
             assignment.parameter.role,
             assignment.rule.mark.place,
             tuple(stored[name] for name in assignment.parameter.stored),
-            partial(drawn_weight, model, assignment),
+            _reader(model, assignment, stored),
         )
         for assignment in plan.assignments
     )
+
+
+def _reader(
+    model: nn.Module, assignment: Assignment, stored: Mapping[str, nn.Parameter]
+) -> Callable[[], Tensor]:
+    """What gives the weight: looking up what is stored as it is would cost as much as a norm."""
+    names = assignment.parameter.stored
+    if len(names) == 1:
+        return stored[names[0]].detach
+    return partial(drawn_weight, model, assignment)
