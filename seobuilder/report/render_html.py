@@ -114,9 +114,9 @@ def render_page(template: str, **values: Any) -> str:
 
 
 def _line(finding: Finding) -> str | None:
-    """The line to look at: that of the first change, else of the rule that decided it."""
-    lines = (f"{change.file}:{change.line}" for change in finding.changes if change.line)
-    return next(lines, finding.rule)
+    """The line to look at: that of the rule that decided it, unless only others are changed."""
+    lines = [f"{change.file}:{change.line}" for change in finding.changes if change.line]
+    return lines[0] if lines and finding.rule not in lines else finding.rule
 
 
 def _rows(

@@ -125,13 +125,14 @@ def test_a_change_is_shown_as_it_will_read(page: Page) -> None:
     assert "Look first at search_intent.yaml:38." in page.text
 
 
-def test_the_first_line_to_look_at_is_that_of_the_first_change() -> None:
+@pytest.mark.parametrize(("lines", "line"), [((12, 13), 12), ((12, 38), 38)])
+def test_the_first_line_to_look_at_is_one_that_changes(lines: tuple[int, int], line: int) -> None:
     report = deep_report(faults=1)
     first = next(f for f in report.findings if f.severity == "error" and f.changes)
-    changes = tuple(change.model_copy(update={"line": 12}) for change in first.changes)
+    changes = tuple(first.changes[0].model_copy(update={"line": each}) for each in lines)
     found = first.model_copy(update={"changes": changes})
     page = Page(render_html(report.model_copy(update={"findings": (found,)})))
-    assert "Look first at search_intent.yaml:12." in page.text
+    assert f"Look first at search_intent.yaml:{line}." in page.text
 
 
 @pytest.mark.parametrize(
