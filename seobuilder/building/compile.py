@@ -7,14 +7,29 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from seobuilder import layers, norm
 from seobuilder.planning.model import Node, Plan
 
 
+class _Undrawn(TorchFunctionMode):
+    """Leaves normals undrawn, of which nothing would stay on the meta device.
+
+    For one there torch loads its compiler, which takes longer than loading all the rest.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is nn.init.normal_:
+            return kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def compile_plan(plan: Plan) -> layers.SearchModel:
     """The model of a plan on the meta device: structure and shapes, no memory, no weights."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         model = _build(plan.root)
     assert isinstance(model, layers.SearchModel)
     for alias, owner in plan.ties.items():
