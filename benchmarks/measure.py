@@ -15,22 +15,28 @@ import torch
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """Wall time of one call, without that of freeing its result."""
+Clock = Callable[[], float]
+
+
+def seconds(function: Callable[[], object], clock: Clock = perf_counter) -> float:
+    """Time of one call, on the wall or by another clock, without that of freeing its result."""
     gc.collect()
-    start = perf_counter()
+    start = clock()
     result = function()
-    elapsed = perf_counter() - start
+    elapsed = clock() - start
     del result
     return elapsed
 
 
 def medians(
-    ours: Callable[[], object], theirs: Callable[[], object], runs: int
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    runs: int,
+    clock: Clock = perf_counter,
 ) -> tuple[float, float]:
     """Median seconds of both, run in turn, so that a busy moment of the machine hits both."""
     seconds(ours), seconds(theirs)
-    pairs = [(seconds(ours), seconds(theirs)) for _ in range(runs)]
+    pairs = [(seconds(ours, clock), seconds(theirs, clock)) for _ in range(runs)]
     mine, reference = (median(times) for times in zip(*pairs, strict=True))
     return mine, reference
 
