@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/health.py [--runs 7] [--write]
     python benchmarks/health.py --false-alarms [--seeds 200] [--first 0] [--keep FILE] [RECIPE ...]
 
-One process, the same 30,522 x 768 float32 matrix and threads on both sides, in turns. Times are those
-of the processor in all threads, which other programs don't lengthen; on one thread none waits for
-another. `--write` puts the table into docs/performance.md.
+One process, the same 30,522 x 768 float32 matrix and threads on both sides, in turns. Times are
+those of the processor in all threads, which other programs don't lengthen; on one thread none waits
+for another. `--write` puts the table into docs/performance.md.
 
 `--false-alarms` builds every shipped recipe with each seed, probes included, and counts the reports
 with an error or a warning: shipped recipes are sound, so each is a false alarm. Fewer than one in
