@@ -33,7 +33,7 @@ FAULTS: tuple[Kind, ...] = (
     "large head",
     "lost scale",
 )
-"""The last is for transformers alone: others have no skip path."""
+"""The last is for transformers alone, whose branches end in weights of their own."""
 
 GAIN = 6.0
 HEAD = 30.0
@@ -146,6 +146,7 @@ ACTIVATIONS = {
     "mlp": ("relu", "gelu", "leaky_relu", "tanh", "silu", "sigmoid"),
     "recurrent": ("gru", "lstm", "rnn"),
 }
+RESIDUALS = ("plain", "plain", "plain", "scaled", "rezero", "layerscale", "none")
 RECTIFIERS = ("relu", "gelu", "leaky_relu", "silu")
 FAMILIES = {
     "xavier_uniform": "method: xavier_uniform, gain: {gain:.3g}",
@@ -159,13 +160,12 @@ SCALED_ENDS = 'method: normal, std: "1 / sqrt(2 * depth * fan_in)"'
 
 def any_of(dice: random.Random, body: str, depth: int) -> Choices:
     """Anything that a recipe may say, sensible or not."""
-    residual, scale, norm = "plain", None, None
+    norm = None
     activation = dice.choice(ACTIVATIONS[body])
     methods = ["layer_norm", "rms_norm"]
+    residual = dice.choice(RESIDUALS if body == "transformer" else (*RESIDUALS, "none", "none"))
+    scale = round(dice.choice((1.0, (2 * depth) ** -0.5)), 4) if residual == "scaled" else None
     if body == "transformer":
-        kinds = ("plain", "plain", "plain", "scaled", "rezero", "layerscale", "none")
-        residual = dice.choice(kinds)
-        scale = round(dice.choice((1.0, (2 * depth) ** -0.5)), 4) if residual == "scaled" else None
         placements = ["none", "pre", "pre", "post", "sandwich", "peri", "output"]
     elif body == "recurrent":
         placements = ["none", "after_activation"]
@@ -199,13 +199,16 @@ def sound_one(dice: random.Random, body: str, depth: int, kind: Kind) -> Choices
     activation = dice.choice([name for name in ACTIVATIONS[body] if name != "sigmoid"])
     weights, ends = ("orthogonal", _gain(activation)), ""
     norm: tuple[str, str] | None = dice.choice(("layer_norm", "rms_norm")), _PLACES[body]
+    residual, scale = "plain" if body == "transformer" or depth > PLAIN else "none", None
     if body == "transformer":
         weights = ("xavier_uniform", 1.0)
         ends = "" if kind == "lost norm" else SCALED_ENDS
-    elif kind == "lost norm":
+    elif kind == "lost norm" and residual == "none":
         weights = ("small", 1.0)  # which a norm makes good
     if kind == "lost scale" or (kind == "wrong gain" and body != "transformer"):
         norm = None  # with norms between, the size of a weight is a choice
+        if body != "transformer" and residual == "plain":
+            residual, scale = "scaled", round((2 * depth) ** -0.5, 4)
     return Choices(
         body=body,
         depth=depth,
@@ -213,10 +216,15 @@ def sound_one(dice: random.Random, body: str, depth: int, kind: Kind) -> Choices
         activation=activation,
         weights=weights,
         norm=norm,
+        residual=residual,
+        scale=scale,
         ends=ends,
         hidden="method: orthogonal" if body == "recurrent" else "",
     )
 
+
+PLAIN = 8
+"""Layers up to which a stack is sound without skip paths."""
 
 _PLACES = {
     "transformer": "pre",
@@ -237,7 +245,8 @@ def faulted(dice: random.Random, sound: Choices, kind: Kind) -> tuple[Choices, s
     family, gain = sound.weights
     match kind:
         case "wrong gain":
-            less = sound.norm is None and dice.random() < 0.5
+            multiplies = sound.norm is None and sound.residual == "none"
+            less = multiplies and dice.random() < 0.5
             wrong = family, gain / GAIN if less else gain * GAIN
             if dice.random() < 0.5:
                 return replace(sound, weights=wrong), "body"
@@ -294,18 +303,18 @@ def _modules(choices: Choices) -> list[str]:
 def _settings(choices: Choices) -> str:
     depth, width, activation = choices.depth, choices.width, choices.activation
     widths = [width] * depth
+    scale = "" if choices.scale is None else f", residual_scale: {choices.scale}"
     match choices.body:
         case "transformer":
             how = f", activation: {activation}" if choices.ffn == "mlp" else ""
-            scale = "" if choices.scale is None else f", residual_scale: {choices.scale}"
-            ffn = f"{{kind: {choices.ffn}, width: {2 * width}{how}}}"
-            return f"depth: {depth}, heads: 4, ffn: {ffn}, residual: {choices.residual}{scale}"
+            own = f"depth: {depth}, heads: 4, ffn: {{kind: {choices.ffn}, width: {2 * width}{how}}}"
         case "conv":
-            return f"channels: {widths}, kernel: 3, activation: {activation}"
+            own = f"channels: {widths}, kernel: 3, activation: {activation}"
         case "mlp":
-            return f"widths: {widths}, activation: {activation}"
+            own = f"widths: {widths}, activation: {activation}"
         case _:
-            return f"cell: {activation}, width: {width}, depth: {depth}"
+            own = f"cell: {activation}, width: {width}, depth: {depth}"
+    return f"{own}, residual: {choices.residual}{scale}"
 
 
 def _norm(norm: tuple[str, str] | None) -> str:

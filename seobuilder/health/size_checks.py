@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf, log, sqrt
 
+from seobuilder.planning.blocks import blocks_of
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
+from seobuilder.planning.residual import has_skip
 from seobuilder.planning.rules import listed
 from seobuilder.planning.sound import excess, is_zero
 from seobuilder.planning.stray import Band, adds, is_normed, strays
@@ -21,8 +23,9 @@ FAR_HEAD = 2.5
 
 def far_band(module: Node) -> Band:
     """Outside of which the weights of a module are far."""
-    skips = module.kind == "transformer" or is_normed(module)
-    return FAR if skips else FAR_MULTIPLIED
+    blocks = blocks_of(module)[1]
+    skips = module.kind == "transformer" or any(map(has_skip, blocks))
+    return FAR if skips or is_normed(module) else FAR_MULTIPLIED
 
 
 def check_sizes(plan: Plan) -> list[Finding]:

@@ -18,8 +18,9 @@ from seobuilder.layers.model import Input, SearchModel, Step
 from seobuilder.layers.pooling import AttentionPool, Pool
 from seobuilder.layers.positions import Alibi, PositionEmbedding, Rotary, SinusoidalPositions
 from seobuilder.layers.recurrent import Recurrent, RecurrentLayer
+from seobuilder.layers.residual import ResidualScale
 from seobuilder.layers.stack import Stack
-from seobuilder.layers.transformer import ResidualScale, Transformer, TransformerBlock
+from seobuilder.layers.transformer import Transformer, TransformerBlock
 
 __all__ = [
     "Add",

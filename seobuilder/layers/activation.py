@@ -7,6 +7,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from seobuilder.layers.residual import join
+
 Placement = Literal["before_activation", "after_activation"]
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
@@ -44,15 +46,24 @@ def apply_norm(norm: nn.Module | None, x: Tensor, mask: Tensor | None) -> Tensor
 
 
 class Activated(nn.Module):
-    """Base of the blocks that end in an activation, a norm around it, and dropout.
+    """Base of the blocks that end in an activation, a norm around it, dropout, and a skip path.
 
-    `before_activation`: y = activation(norm(x)). `after_activation`: y = norm(activation(x)).
+    For what layers f give: `before_activation`, y = activation(norm(f(x))); `after_activation`,
+    y = norm(activation(f(x))). Then skip_scale * x + branch_scale * scale(dropout(y)), where
+    `skip_scale` 0 means no residual connection.
     """
 
     def __init__(
-        self, activation: str, norm: nn.Module | None, placement: Placement, dropout: float
+        self,
+        activation: str,
+        norm: nn.Module | None = None,
+        placement: Placement = "before_activation",
+        dropout: float = 0.0,
+        scale: nn.Module | None = None,
+        skip_scale: float = 0.0,
+        branch_scale: float = 1.0,
     ) -> None:
-        """Take the activation's name, the norm if any, and the probability of dropping a value."""
+        """Take the activation's name, and what stands around it."""
         super().__init__()
         if placement not in ("before_activation", "after_activation"):
             raise ValueError(f"unknown placement {placement!r}")
@@ -60,6 +71,9 @@ class Activated(nn.Module):
         self.norm = norm
         self.placement = placement
         self.dropout = nn.Dropout(dropout)
+        self.scale = scale
+        self.skip_scale = skip_scale
+        self.branch_scale = branch_scale
 
     def _activate(self, x: Tensor, mask: Tensor | None) -> Tensor:
         if self.placement == "before_activation":
@@ -69,6 +83,12 @@ class Activated(nn.Module):
             x = apply_norm(self.norm, x, mask)
         return x
 
+    def _join(self, x: Tensor, y: Tensor) -> Tensor:
+        return join(x, self.dropout(y), self.scale, self.skip_scale, self.branch_scale)
+
     def extra_repr(self) -> str:
         """Settings, as `print(model)` shows them."""
-        return "" if self.norm is None else self.placement
+        settings: list[str] = [] if self.norm is None else [self.placement]
+        if self.skip_scale:
+            settings += [f"skip_scale={self.skip_scale}", f"branch_scale={self.branch_scale}"]
+        return ", ".join(settings)

@@ -5,6 +5,8 @@ Axes: B batch, T time, C channels, H height, W width.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,7 +59,8 @@ class ConvBlock(Activated):
     """Convolutions along a sequence, side by side, then an activation and a norm around it.
 
     y = dropout(activation(norm([conv_1(x), conv_2(x), ...]))), channels concatenated in the order
-    given; the norm may stand after the activation. Padded positions are zero when the convolutions
+    given; the norm may stand after the activation, and a skip path adds x, as `Activated` says.
+    Padded positions are zero when the convolutions
     see them, as the sequence's surroundings are; where a convolution pads less than keeps T, the
     block adds the rest.
 
@@ -77,10 +80,13 @@ class ConvBlock(Activated):
         norm: nn.Module | None = None,
         placement: Placement = "before_activation",
         dropout: float = 0.0,
+        scale: nn.Module | None = None,
+        skip_scale: float = 0.0,
+        branch_scale: float = 1.0,
         **convs: nn.Module,
     ) -> None:
-        """Take the activation's name, the norm, dropout's probability, and named convolutions."""
-        super().__init__(activation, norm, placement, dropout)
+        """Take the activation's name, what stands around it, and named convolutions."""
+        super().__init__(activation, norm, placement, dropout, scale, skip_scale, branch_scale)
         if not convs:
             raise ValueError("a convolution block needs a convolution")
         for name, conv in convs.items():
@@ -94,16 +100,17 @@ class ConvBlock(Activated):
         x = zero_padding(x, mask)
         found = [_convolve(self.get_submodule(name), x) for name in self._conv_names]
         y = found[0] if len(found) == 1 else torch.cat(found, dim=2)
-        activated: Tensor = self.dropout(self._activate(y, mask))
-        return activated
+        return self._join(x, self._activate(y, mask))
 
 
 class Conv2dBlock(Activated):
     """A convolution over a map, an activation, a norm around it, and max-pooling.
 
-    y = dropout(pool(activation(norm(conv(x))))); the norm may stand after the activation.
+    y = dropout(pool(activation(norm(conv(x))))); the norm may stand after the activation, and a
+    skip path adds x, as `Activated` says.
 
-    Shapes: [B, C, H, W] to [B, C', H' // pool, W' // pool], where H' and W' are the convolution's.
+    Shapes: [B, C, H, W] to [B, C', H' // pool, W' // pool], where H' and W' are the convolution's;
+    the same with a skip path.
 
     Source: Very Deep Convolutional Networks for Large-Scale Image Recognition (Simonyan and
     Zisserman 2014, arXiv:1409.1556, section 2.1).
@@ -115,11 +122,14 @@ class Conv2dBlock(Activated):
         activation: str,
         norm: nn.Module | None = None,
         placement: Placement = "before_activation",
-        dropout: float = 0.0,
         pool: int = 1,
+        **more: Any,
     ) -> None:
-        """Take the convolution and what follows; `pool` is max-pooling's factor, 1 for none."""
-        super().__init__(activation, norm, placement, dropout)
+        """Take the convolution, the activation's name, and what `Activated` takes beside it.
+
+        `pool` is max-pooling's factor, 1 for none.
+        """
+        super().__init__(activation, norm, placement, **more)
         self.conv = conv
         self.pool = pool
 
@@ -128,8 +138,7 @@ class Conv2dBlock(Activated):
         y = self._activate(self.conv(x), mask)
         if self.pool > 1:
             y = F.max_pool2d(y, self.pool)
-        dropped: Tensor = self.dropout(y)
-        return dropped
+        return self._join(x, y)
 
 
 def _convolve(conv: nn.Module, x: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from seobuilder.layers.activation import Activated, Placement, activation_module
@@ -45,11 +47,12 @@ class FeedForward(nn.Module):
 
 
 class MLPBlock(Activated):
-    """A linear map, an activation, and a norm before or after it.
+    """A linear map, an activation, a norm before or after it, and a skip path.
 
-    y = dropout(activation(norm(linear(x)))), or y = dropout(norm(activation(linear(x)))).
+    y = dropout(activation(norm(linear(x)))), or y = dropout(norm(activation(linear(x)))), and with
+    a skip path x + y, as `Activated` says.
 
-    Shapes: [B, C] to [B, C'], or [B, T, C] with mask [B, T] to [B, T, C'].
+    Shapes: [B, C] to [B, C'], or [B, T, C] with mask [B, T] to [B, T, C']; C' = C with a skip path.
 
     Source: before the activation, Batch Normalization: Accelerating Deep Network Training by
     Reducing Internal Covariate Shift (Ioffe and Szegedy 2015, arXiv:1502.03167, section 3.2).
@@ -61,13 +64,12 @@ class MLPBlock(Activated):
         activation: str,
         norm: nn.Module | None = None,
         placement: Placement = "before_activation",
-        dropout: float = 0.0,
+        **more: Any,
     ) -> None:
-        """Take the linear map, the activation's name, the norm, and dropout's probability."""
-        super().__init__(activation, norm, placement, dropout)
+        """Take the linear map, the activation's name, and what `Activated` takes beside it."""
+        super().__init__(activation, norm, placement, **more)
         self.linear = linear
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Send `x` through the block."""
-        y: Tensor = self.dropout(self._activate(self.linear(x), mask))
-        return y
+        return self._join(x, self._activate(self.linear(x), mask))

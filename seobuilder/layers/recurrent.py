@@ -10,14 +10,16 @@ from torch import Tensor, nn
 
 from seobuilder.layers.activation import apply_norm
 from seobuilder.layers.masks import zero_padding
+from seobuilder.layers.residual import join
 from seobuilder.layers.stack import Stack
 
 
 class RecurrentLayer(nn.Module):
     """One recurrent layer in one direction or both.
 
-    y = dropout(norm([forward_cell(x), backward_cell(x)])), with zeros at padded positions. Each
-    cell reads the real positions one after the other from state 0, and what it gives is put back
+    y = dropout(norm([forward_cell(x), backward_cell(x)])), and on a skip path skip_scale * x +
+    branch_scale * scale(y), with zeros at padded positions; `skip_scale` 0 means none. Each cell
+    reads the real positions one after the other from state 0, and what it gives is put back
     where they stood.
 
     The last real position holds the forward cell's final state. The backward cell has read but one
@@ -34,14 +36,20 @@ class RecurrentLayer(nn.Module):
         forward_cell: nn.RNNBase,
         backward_cell: nn.RNNBase | None = None,
         norm: nn.Module | None = None,
+        scale: nn.Module | None = None,
         dropout: float = 0.0,
+        skip_scale: float = 0.0,
+        branch_scale: float = 1.0,
     ) -> None:
-        """Take the cells, built with `batch_first=True`, the norm, and dropout's probability."""
+        """Take the cells, built with `batch_first=True`, and what stands around them."""
         super().__init__()
         self.forward_cell = forward_cell
         self.backward_cell = backward_cell
         self.norm = norm
+        self.scale = scale
         self.dropout = nn.Dropout(dropout)
+        self.skip_scale = skip_scale
+        self.branch_scale = branch_scale
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Read the real positions of `x`."""
@@ -52,7 +60,8 @@ class RecurrentLayer(nn.Module):
             else:
                 backward = _read(self.backward_cell, x, _reversed_real_first(mask))
             y = torch.cat((y, backward), dim=-1)
-        return zero_padding(self.dropout(apply_norm(self.norm, y, mask)), mask)
+        y = self.dropout(apply_norm(self.norm, y, mask))
+        return zero_padding(join(x, y, self.scale, self.skip_scale, self.branch_scale), mask)
 
 
 class Recurrent(nn.Module):

@@ -5,42 +5,12 @@ Axes: B batch, T time, C channels.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from seobuilder.layers.activation import apply_norm
+from seobuilder.layers.residual import join
 from seobuilder.layers.stack import Stack
-
-
-class ResidualScale(nn.Module):
-    """A learned factor on the branch of a residual connection.
-
-    y = weight * x, with one weight for each channel (LayerScale), or one for all (ReZero).
-
-    Shapes: [..., C] to [..., C]. `weight` is [C] or [1].
-
-    Source: Going deeper with Image Transformers (Touvron et al. 2021, arXiv:2103.17239, equation
-    4); ReZero is All You Need (Bachlechner et al. 2020, arXiv:2003.04887, equation 2).
-    """
-
-    def __init__(self, width: int) -> None:
-        """Hold `width` factors."""
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(width))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Factors of 1: the branch as it is."""
-        nn.init.ones_(self.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scale `x`."""
-        return x * self.weight
-
-    def extra_repr(self) -> str:
-        """Settings, as `print(model)` shows them."""
-        return str(self.weight.shape[0])
 
 
 class TransformerBlock(nn.Module):
@@ -103,16 +73,7 @@ class TransformerBlock(nn.Module):
         return apply_norm(self.ffn_residual_norm, x, mask)
 
     def _join(self, skip: Tensor, branch: Tensor, scale: nn.Module | None) -> Tensor:
-        branch = self.dropout(branch)
-        if scale is not None:
-            branch = scale(branch)
-        if self.branch_scale != 1.0:
-            branch = self.branch_scale * branch
-        if self.skip_scale == 0.0:
-            return branch
-        if self.skip_scale != 1.0:
-            skip = self.skip_scale * skip
-        return skip + branch
+        return join(skip, self.dropout(branch), scale, self.skip_scale, self.branch_scale)
 
     def extra_repr(self) -> str:
         """Settings, as `print(model)` shows them."""

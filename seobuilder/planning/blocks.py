@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from seobuilder.planning.model import Assignment, Node, Parameter, Plan
 from seobuilder.planning.placement import TRANSFORMER_PLACEMENTS, Sites
+from seobuilder.planning.residual import has_skip
 from seobuilder.recipe.spec.normalization import ActivationNormSpec
 
 _STACKS = {"transformer": "blocks", "recurrent": "layers"}
@@ -162,6 +163,8 @@ def closing_norm(module: Node) -> str:
         return ""
     if has(block, "ffn_residual_norm"):
         return f"{name}.ffn_residual_norm"
+    if has_skip(block):
+        return ""  # what comes out is the sum
     after = block.kind == "recurrent_layer" or block.settings.get("placement") == "after_activation"
     return f"{name}.norm" if has(block, "norm") and after else ""
 

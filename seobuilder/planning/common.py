@@ -75,7 +75,10 @@ def block(
     *,
     vector: bool = False,
 ) -> Node:
-    """A layer with an activation and, if a rule says so, a norm before or after it."""
+    """A layer with an activation and, if a rule says so, a norm before or after it.
+
+    `children` are the layer, and before it the factor of its branch if it has one.
+    """
     rule = context.normalizer.decide(scope.logical, kind, width, vector=vector)
     if rule is not None:
         settings = {**settings, "placement": rule.placement}

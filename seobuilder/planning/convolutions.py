@@ -7,6 +7,7 @@ from collections.abc import Sequence as Seq
 from seobuilder.planning import primitives
 from seobuilder.planning.common import Context, Mismatch, Planned, block, expect
 from seobuilder.planning.primitives import Scope
+from seobuilder.planning.residual import check_skips, skip_path
 from seobuilder.planning.signals import FeatureMap, Sequence, Signal
 from seobuilder.recipe.spec import modules
 
@@ -41,9 +42,11 @@ def convolution(
             )
             for kernel in spec.kernels
         )
-        width = channels * len(spec.kernels)
-        settings = {"activation": spec.activation, "dropout": spec.dropout}
-        blocks.append(block("conv_block", place, convs, settings, width, context))
+        before, width = width, channels * len(spec.kernels)
+        joined, scale = skip_path(spec, place, width, keeps_shape=width == before)
+        settings = {"activation": spec.activation, "dropout": spec.dropout, **joined}
+        blocks.append(block("conv_block", place, (*scale, *convs), settings, width, context))
+    check_skips(spec, blocks)
     return scope.node("stack", children=tuple(blocks)), Sequence(
         width, sequence.length, sequence.source
     )
@@ -62,7 +65,7 @@ def _convolution_2d(
         _check_groups(spec, inputs, channels)
         place = scope.child(str(index), layer=index, width=channels)
         primitive = primitives.transposed_convolution if spec.transposed else primitives.convolution
-        before = height * width
+        shape_before, before = (inputs, height, width), height * width
         height, width = _strided(height, spec), _strided(width, spec)
         is_vector = height * width == 1
         conv = primitive(
@@ -80,10 +83,14 @@ def _convolution_2d(
         if min(height, width) < 1:
             raise Mismatch(f"nothing is left of the image after layer {index}", "channels")
         inputs = channels
+        keeps_shape = (inputs, height, width) == shape_before
+        joined, scale = skip_path(spec, place, channels, keeps_shape=keeps_shape)
         settings = {"activation": spec.activation, "dropout": spec.dropout, "pool": spec.pool}
+        settings, children = {**settings, **joined}, (*scale, conv)
         blocks.append(
-            block("conv2d_block", place, (conv,), settings, channels, context, vector=is_vector)
+            block("conv2d_block", place, children, settings, channels, context, vector=is_vector)
         )
+    check_skips(spec, blocks)
     return scope.node("stack", children=tuple(blocks)), FeatureMap(inputs, height, width)
 
 

@@ -17,6 +17,7 @@ from seobuilder.planning.convolutions import convolution
 from seobuilder.planning.model import Node
 from seobuilder.planning.placement import norm_node
 from seobuilder.planning.primitives import Scope
+from seobuilder.planning.residual import check_skips, skip_path
 from seobuilder.planning.signals import Category, FeatureMap, Sequence, Signal, Tokens, Vector
 from seobuilder.planning.transformers import transformer
 from seobuilder.recipe.spec import inputs, modules, outputs
@@ -84,11 +85,14 @@ def recurrent(
             )
             for name in names
         )
-        width = spec.width * directions
+        before, width = width, spec.width * directions
         rule = context.normalizer.decide(place.logical, "recurrent_layer", width)
         if rule is not None:
             cells = (*cells, norm_node(place.child("norm"), rule, width))
-        layers.append(place.node("recurrent_layer", {"dropout": spec.dropout}, cells))
+        joined, scale = skip_path(spec, place, width, keeps_shape=width == before)
+        settings = {"dropout": spec.dropout, **joined}
+        layers.append(place.node("recurrent_layer", settings, (*cells, *scale)))
+    check_skips(spec, layers)
     node = scope.node("recurrent", children=(stack.node("stack", children=tuple(layers)),))
     return node, Sequence(width, signal.length, signal.source)
 
@@ -104,14 +108,15 @@ def mlp(spec: modules.MLP, scope: Scope, sources: Seq[Signal], context: Context)
         layer = primitives.linear(
             place.child("linear"), width, outputs_, bias=spec.bias, nonlinearity=spec.activation
         )
-        settings = {"activation": spec.activation, "dropout": spec.dropout}
-        vector = isinstance(signal, Vector)
+        joined, scale = skip_path(spec, place, outputs_, keeps_shape=outputs_ == width)
+        settings = {"activation": spec.activation, "dropout": spec.dropout, **joined}
+        children, vector = (*scale, layer), isinstance(signal, Vector)
         blocks.append(
-            block("mlp_block", place, (layer,), settings, outputs_, context, vector=vector)
+            block("mlp_block", place, children, settings, outputs_, context, vector=vector)
         )
         width = outputs_
-    node = scope.node("stack", children=tuple(blocks))
-    return node, replace(signal, width=width)
+    check_skips(spec, blocks)
+    return scope.node("stack", children=tuple(blocks)), replace(signal, width=width)
 
 
 def pool(spec: modules.Pool, scope: Scope, sources: Seq[Signal], context: Context) -> Planned:

@@ -197,8 +197,8 @@ def _transformer_block(walk: Propagation, node: Node, x: SignalMoments) -> Signa
     for name in ("attention", "ffn"):
         branch = walk.through(parts[name], walk.maybe(parts.get(f"{name}_input_norm"), x))
         branch = walk.maybe(parts.get(f"{name}_output_norm"), branch)
-        branch = walk.maybe(parts.get(f"{name}_scale"), dropped(branch, settings["dropout"]))
-        joined = summed(scaled(x, settings["skip_scale"]), scaled(branch, settings["branch_scale"]))
+        branch = dropped(branch, settings["dropout"])
+        joined = _joined(walk, node, x, branch, parts.get(f"{name}_scale"))
         x = walk.maybe(parts.get(f"{name}_residual_norm"), joined)
     return x
 
@@ -246,9 +246,9 @@ def _feed_forward(walk: Propagation, node: Node, x: SignalMoments) -> SignalMome
 
 
 def _block(walk: Propagation, node: Node, x: SignalMoments) -> SignalMoments:
-    """Layers side by side, an activation with a norm around it, pooling and dropout."""
+    """Layers side by side, an activation with a norm around it, pooling, dropout, a skip path."""
     parts, settings = _children(node), node.settings
-    norm = parts.pop("norm", None)
+    norm, scale = parts.pop("norm", None), parts.pop("scale", None)
     y = side_by_side(*(walk.through(layer, x) for layer in parts.values()))
     if settings.get("placement") == "after_activation":
         y = walk.maybe(norm, activated(y, settings["activation"]))
@@ -257,14 +257,24 @@ def _block(walk: Propagation, node: Node, x: SignalMoments) -> SignalMoments:
     pool = settings.get("pool", 1)
     if pool > 1:
         y = replace(largest(y, pool * pool), sizes=tuple(size // pool for size in y.sizes))
-    return dropped(y, settings["dropout"])
+    return _joined(walk, node, x, dropped(y, settings["dropout"]), scale)
+
+
+def _joined(
+    walk: Propagation, node: Node, x: SignalMoments, branch: SignalMoments, scale: Node | None
+) -> SignalMoments:
+    """What comes in and a branch, each with its factor; the branch alone without a skip path."""
+    branch = walk.maybe(scale, branch)
+    skip, factor = node.settings.get("skip_scale", 0.0), node.settings.get("branch_scale", 1.0)
+    return summed(scaled(x, skip), scaled(branch, factor)) if skip else branch
 
 
 def _recurrent_layer(walk: Propagation, node: Node, x: SignalMoments) -> SignalMoments:
     parts = _children(node)
-    norm = parts.pop("norm", None)
+    norm, scale = parts.pop("norm", None), parts.pop("scale", None)
     states = side_by_side(*(walk.through(cell, x) for cell in parts.values()))
-    return dropped(walk.maybe(norm, states), node.settings["dropout"])
+    branch = dropped(walk.maybe(norm, states), node.settings["dropout"])
+    return _joined(walk, node, x, branch, scale)
 
 
 def _cell(walk: Propagation, node: Node, x: SignalMoments) -> SignalMoments:

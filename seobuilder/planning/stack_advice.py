@@ -15,6 +15,7 @@ from seobuilder.planning.distributions import Normal, TruncatedNormal, Uniform
 from seobuilder.planning.model import Assignment, Plan
 from seobuilder.planning.placement import Normalizer
 from seobuilder.planning.remedies import redraw
+from seobuilder.planning.residual import has_skip
 from seobuilder.planning.rules import listed, rule_problem
 from seobuilder.recipe.diagnostics import Diagnostic
 from seobuilder.recipe.load import LoadedRecipe
@@ -73,6 +74,7 @@ def _plain_stacks(blocks: Blocks) -> Iterator[list[Assignment]]:
             weights = [a for p, a in blocks.drawn(node) if p.role == "weight"]
             is_plain = (
                 f"{module.name}.{node.name}" not in blocks.normed
+                and not has_skip(node)
                 and len(weights) == 1
                 and weights[0].reparametrization is None
             )

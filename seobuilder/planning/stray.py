@@ -7,6 +7,7 @@ from math import sqrt
 
 from seobuilder.planning.blocks import blocks_of
 from seobuilder.planning.model import Assignment, Node, Plan
+from seobuilder.planning.residual import has_skip
 from seobuilder.planning.sound import excess
 
 MATRICES = ("weight", "residual_out", "gate", "recurrent_input", "recurrent_hidden")
@@ -60,4 +61,6 @@ def multiplies(module: Node) -> bool:
     """Whether every layer multiplies what the ones before it gave, with nothing between."""
     blocks = blocks_of(module)[1]
     kinds = ("transformer_block", "recurrent_layer")
-    return bool(blocks) and blocks[0].kind not in kinds and not is_normed(module)
+    if not blocks or blocks[0].kind in kinds:
+        return False
+    return not is_normed(module) and not any(map(has_skip, blocks))

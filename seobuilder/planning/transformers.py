@@ -11,8 +11,8 @@ from seobuilder.planning.common import Context, Mismatch, Planned, expect
 from seobuilder.planning.model import Node
 from seobuilder.planning.placement import TRANSFORMER_PLACEMENTS, norm_node
 from seobuilder.planning.primitives import Scope
+from seobuilder.planning.residual import positive, scale_node
 from seobuilder.planning.signals import Sequence, Signal
-from seobuilder.recipe.formulas import Formula, FormulaError
 from seobuilder.recipe.spec import modules
 from seobuilder.recipe.spec.normalization import ActivationNorm, ActivationNormSpec
 
@@ -89,29 +89,14 @@ def _transformer_block(
         children += [norm_node(place, rule, signal.width) for place in places]
         if sites.deep_skip:
             skip = (2 * spec.depth) ** 0.25
-    if spec.residual in ("rezero", "layerscale"):
-        width = 1 if spec.residual == "rezero" else signal.width
-        children += [primitives.residual_scale(scope.child(f"{b}_scale"), width) for b in branches]
+    for branch in branches:
+        children += scale_node(spec, scope.child(f"{branch}_scale"), signal.width)
     settings = {
         "skip_scale": 0.0 if spec.residual == "none" else skip,
-        "branch_scale": _positive(spec, "residual_scale", scope) or 1.0,
+        "branch_scale": positive(spec, "residual_scale", scope) or 1.0,
         "dropout": spec.dropout,
     }
     return scope.node("transformer_block", settings, tuple(children))
-
-
-def _positive(spec: modules.Transformer, key: str, scope: Scope) -> float | None:
-    """A factor that the spec may state, as a number or a formula."""
-    factor: float | Formula | None = getattr(spec, key)
-    if not isinstance(factor, Formula):
-        return factor
-    try:
-        value = factor.evaluate(scope.variables)
-    except FormulaError as error:
-        raise Mismatch(str(error), key) from None
-    if value <= 0:
-        raise Mismatch(f"`{factor.text}` is {value:g}, and must be positive", key)
-    return value
 
 
 def _attention(spec: modules.Transformer, scope: Scope, signal: Sequence, context: Context) -> Node:
@@ -144,7 +129,7 @@ def _attention(spec: modules.Transformer, scope: Scope, signal: Sequence, contex
         "dropout": spec.dropout,
     }
     if spec.attention_scale is not None:
-        settings["scale"] = _positive(spec, "attention_scale", scope)
+        settings["scale"] = positive(spec, "attention_scale", scope)
     products = 2 * 2 * signal.length * signal.length * width
     return scope.node("attention", settings, tuple(children), flops=products)
 

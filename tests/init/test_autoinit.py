@@ -215,6 +215,12 @@ RECURRENT = {"kind": "recurrent", "from": "words", "width": 192}
                       "activation": "sigmoid"}, "v": MEAN}, None, 0.2, id="mlp over a sequence"),
         pytest.param({"words": WORDS, "m": {**RECURRENT, "cell": "rnn", "depth": 2}, "v": MEAN},
                      None, 0.15, id="rnn"),
+        pytest.param({"words": WORDS, "m": {"kind": "conv", "from": "words", "channels": [192] * 4,
+                      "kernel": 3, "activation": "tanh", "residual": "plain"}, "v": MEAN},
+                     None, 0.15, id="text conv with skip paths"),
+        pytest.param({"words": WORDS, "m": {"kind": "mlp", "from": "words", "widths": [192] * 6,
+                      "activation": "relu", "residual": "layerscale"}, "v": MEAN},
+                     None, 0.15, id="mlp with skip paths"),
     ],
 )  # fmt: skip
 def test_sequences(modules: dict[str, Any], norm: dict[str, Any] | None, tolerance: float) -> None:

@@ -23,6 +23,7 @@ from seobuilder.planning.gaussian import FUNCTIONS, expectation
 from seobuilder.planning.kinds import input_signal
 from seobuilder.planning.model import Node, Parameter, Plan
 from seobuilder.planning.propagation import Propagation
+from seobuilder.planning.residual import has_skip
 from seobuilder.planning.signal_moments import Drawn, SignalMoments
 from seobuilder.planning.signals import Signal, Tokens
 from seobuilder.recipe.spec import Recipe
@@ -128,7 +129,7 @@ def _spreads(plan: Plan) -> dict[str, float]:
 
 def _is_normalized(block: Node) -> bool:
     names = {child.name for child in block.children}
-    return bool(names & {"norm", "ffn_residual_norm"})
+    return "ffn_residual_norm" in names or ("norm" in names and not has_skip(block))
 
 
 def _own(node: Node) -> float:
@@ -163,7 +164,7 @@ def gradient_ratios(prediction: Prediction, stack: list[Place]) -> list[float] |
     Residual blocks keep E[g^2] Var[x]: a branch that adds to the variance adds as much to the
     Jacobian's square, whichever norm stands before it. Blocks of one layer have the factor
     fan_out Var[w] E[phi'^2] (Schoenholz et al. 2017, Deep information propagation,
-    arXiv:1611.01232). None where neither holds.
+    arXiv:1611.01232), to which a skip path adds the square of its own. None where none of it holds.
     """
     ratios = [1.0]
     for block, before in zip(reversed(stack), list(reversed(stack))[1:], strict=False):
@@ -180,7 +181,7 @@ def _factor(prediction: Prediction, block: Place, before: Place) -> float | None
     if node.kind == "transformer_block":
         after, ahead = prediction.variance(block), prediction.variance(before)
         return after / ahead if after and ahead else None
-    layers = [child for child in node.children if child.name != "norm"]
+    layers = [child for child in node.children if child.name not in ("norm", "scale")]
     if node.kind not in ("mlp_block", "conv_block") or len(layers) < len(node.children):
         return None
     total = 0.0
@@ -192,4 +193,7 @@ def _factor(prediction: Prediction, block: Place, before: Place) -> float | None
         drawn = prediction.weights[weight.name]
         slope = slope_square(str(node.settings["activation"]), arriving.mean, arriving.variance)
         total += weight.fans.fan_out * drawn.variance * slope
+    if has_skip(node):
+        skip, factor = (float(node.settings[f"{path}_scale"]) for path in ("skip", "branch"))
+        total = skip**2 + factor**2 * total
     return total

@@ -22,6 +22,18 @@ from seobuilder.recipe.spec.base import (
 Source = Annotated[Reference, Field(alias="from", description="the input or module that it reads")]
 Depth = Annotated[int, Field(ge=1, le=1024, description="how many blocks or layers")]
 KernelSize = Annotated[int, Field(ge=1, le=1023)]
+ResidualKind = Literal["none", "plain", "scaled", "rezero", "layerscale"]
+BlockResidual = Annotated[
+    ResidualKind,
+    Field(
+        description="how each block whose output has the shape of its input joins it: plain adds "
+        "it, scaled adds a multiple of the output, rezero learns one factor a block, layerscale "
+        "one a channel; a block that changes the shape has no skip path"
+    ),
+]
+ResidualScale = Annotated[
+    Positive | None, Field(description="factor of each branch, for residual: scaled")
+]
 TokenShare = Annotated[
     Probability,
     Field(description="share of the tokens whose vectors training sets to zero, before positions"),
@@ -74,6 +86,16 @@ class GatedFeedForward(Spec):
 FeedForwardSpec = Annotated[MLPFeedForward | GatedFeedForward, Field(discriminator="kind")]
 
 
+def _scale_belongs_to_scaled(spec: Any) -> Any:
+    if (spec.residual == "scaled") != (spec.residual_scale is not None):
+        raise PydanticCustomError(
+            "combination",
+            "`residual: scaled` and `residual_scale` need each other",
+            {"key": "residual_scale" if spec.residual_scale is not None else "residual"},
+        )
+    return spec
+
+
 class Transformer(Spec):
     """A stack of attention and feed-forward blocks: a sequence to a sequence of equal width."""
 
@@ -96,14 +118,12 @@ class Transformer(Spec):
     qk_norm: Literal["none", "layer_norm", "rms_norm"] = Field(
         "none", description="norm of queries and keys, head by head"
     )
-    residual: Literal["plain", "scaled", "rezero", "layerscale", "none"] = Field(
+    residual: ResidualKind = Field(
         "plain",
         description="how a branch joins its input; rezero learns one factor a branch, layerscale "
         "one a channel, none drops the input",
     )
-    residual_scale: Positive | None = Field(
-        None, description="factor of each branch, for residual: scaled"
-    )
+    residual_scale: ResidualScale = None
     attention_scale: Positive | None = Field(
         None, description="multiplies the scores of attention, 1 / sqrt(head_width) unless given"
     )
@@ -111,15 +131,7 @@ class Transformer(Spec):
         False, description="compute activations again in the backward pass, to save memory"
     )
 
-    @model_validator(mode="after")
-    def _scale_belongs_to_scaled(self) -> Transformer:
-        if (self.residual == "scaled") != (self.residual_scale is not None):
-            raise PydanticCustomError(
-                "combination",
-                "`residual: scaled` and `residual_scale` need each other",
-                {"key": "residual_scale" if self.residual_scale is not None else "residual"},
-            )
-        return self
+    _residual = model_validator(mode="after")(_scale_belongs_to_scaled)
 
 
 class Convolution(Spec):
@@ -144,8 +156,12 @@ class Convolution(Spec):
         False, description="makes the image `stride` times as large, images only"
     )
     pool: int = Field(1, ge=1, le=64, description="max-pool after each layer, images only")
+    residual: BlockResidual = "none"
+    residual_scale: ResidualScale = None
     dropout: Probability = 0.0
     bias: bool = Field(True, description="whether convolutions add one")
+
+    _residual = model_validator(mode="after")(_scale_belongs_to_scaled)
 
     @property
     def kernels(self) -> tuple[int, ...]:
@@ -164,8 +180,12 @@ class Recurrent(Spec):
     bidirectional: bool = Field(
         False, description="reads backwards as well, which doubles the output's width"
     )
+    residual: BlockResidual = "none"
+    residual_scale: ResidualScale = None
     dropout: Probability = 0.0
     bias: bool = Field(True, description="whether each cell adds two, for input and hidden state")
+
+    _residual = model_validator(mode="after")(_scale_belongs_to_scaled)
 
 
 class MLP(Spec):
@@ -175,8 +195,12 @@ class MLP(Spec):
     source: Source
     widths: Items[Width] = Field(min_length=1, max_length=1024, description="outputs of each layer")
     activation: Activation = Field("relu", description="after each layer")
+    residual: BlockResidual = "none"
+    residual_scale: ResidualScale = None
     dropout: Probability = 0.0
     bias: bool = Field(True, description="whether linear layers add one")
+
+    _residual = model_validator(mode="after")(_scale_belongs_to_scaled)
 
 
 class Pool(Spec):
