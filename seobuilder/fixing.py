@@ -19,6 +19,7 @@ from seobuilder.recipe.files import Texts
 from seobuilder.recipe.load import LoadedRecipe, parse_recipe
 from seobuilder.recipe.rewrite import NotEditable, rewrite
 from seobuilder.report.model import Finding
+from seobuilder.report.score import UNHEALTHY, score
 from seobuilder.stages import Building
 
 MAX_ROUNDS = 8
@@ -42,8 +43,8 @@ class Fixed:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether no error is left."""
-        return not any(finding.severity == "error" for finding in self.left)
+        """Whether what is left makes no unhealthy verdict."""
+        return score(self.left) < UNHEALTHY
 
     @property
     def diff(self) -> str:
@@ -69,13 +70,13 @@ class _State:
     is_planned: bool
 
     @cached_property
-    def score(self) -> tuple[bool, int, int]:
+    def wrong(self) -> tuple[bool, int, float, int]:
         """How much is wrong; less is better."""
-        counts = [
+        errors, warnings = (
             sum(finding.severity == severity for finding in self.findings)
             for severity in ("error", "warning")
-        ]
-        return not self.is_planned, counts[0], counts[1]
+        )
+        return not self.is_planned, errors, round(score(self.findings), 1), warnings
 
     def suggested(self) -> dict[Changes, list[Finding]]:
         """Each set of changes with the findings that it mends, the worst first."""
@@ -129,7 +130,7 @@ class _Fixer:
             state, findings = step
             seen.append(state.texts)
             history += findings
-            if state.score < best.score:
+            if state.wrong < best.wrong:
                 best, mended = state, tuple(history)
         changed = [name for name in texts if best.texts[name] != texts[name]]
         return Fixed(
@@ -149,9 +150,9 @@ class _Fixer:
                 continue
             new = self._measured(after)
             findings = [finding for changes in chosen for finding in sets[changes]]
-            if new.score < state.score:
+            if new.wrong < state.wrong:
                 return new, findings
-            if new.score == state.score and equal is None:
+            if new.wrong == state.wrong and equal is None:
                 equal = new, findings
         return equal
 

@@ -36,6 +36,7 @@ from seobuilder.health.assess import assess
 from seobuilder.health.first_loss import measure_outputs
 from seobuilder.health.probes.coordinates import FACTORS, coordinate_records
 from seobuilder.health.probes.probe import probe
+from seobuilder.health.probes.rehearsal import rehearse
 from seobuilder.init.initialize import initialize
 from seobuilder.init.streams import SCHEME
 from seobuilder.init.threads import one_thread
@@ -142,6 +143,9 @@ class Building:
             )
         with one_thread():  # sums are split by thread, and their last digits with them
             probes = probe(self.model, self.plan, recipe, batch)
+            if self.examples is not None:  # what is drawn at random has nothing to learn
+                rehearsal = rehearse(self.model, self.plan, recipe, batch)
+                probes = probes.model_copy(update={"rehearsal": rehearsal})
             if self.with_coordinates:
                 probes = probes.model_copy(update={"coordinates": tuple(self._coordinates())})
             return assess(

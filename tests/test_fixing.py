@@ -25,11 +25,11 @@ modules:
   words: {kind: token_embedding, from: query, width: 32, positions: learned}
   encoder: {kind: transformer, from: words, depth: 4, heads: 4, ffn: {kind: mlp, width: 64}}
   summary: {kind: pool, from: encoder, method: mean}
-  # twelve layers
+  # eight layers
   facts:
     kind: mlp
     from: page
-    widths: [32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32]
+    widths: [32, 32, 32, 32, 32, 32, 32, 32]
     activation: relu
   joined: {kind: concat, from: [summary, facts]}
 
@@ -143,7 +143,7 @@ def test_a_healthy_recipe_has_nothing_to_change() -> None:
     ("text", "expected"),
     [
         (deep("method: orthogonal, gain: 3", "tanh", 24), '"**.weight", method: orthogonal}'),
-        (deep("method: orthogonal", "sigmoid", 10), "method: layer_norm, placement: after_act"),
+        (deep("method: orthogonal", "sigmoid", 8), "method: layer_norm, placement: after_act"),
         (deep("method: xavier_uniform, gain: 3"), None),
         (deep("method: normal, std: 0.001"), None),
         (encoder(depth=12), 'method: xavier_normal, gain: "1 / sqrt(2 * depth)"'),
@@ -177,7 +177,7 @@ def test_a_fault_is_mended_by_a_small_edit(text: str, expected: str | None) -> N
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
-        ('match: "body.7.linear.weight", method: zeros', deep("method: orthogonal", "tanh")),
+        ('match: "body.5.linear.weight", method: zeros', deep("method: orthogonal", "tanh", 8)),
         (
             'match: "body.**.bias", method: constant, value: -3',
             deep("method: kaiming_normal", depth=4),
@@ -212,7 +212,7 @@ def test_what_is_set_on_the_command_line_is_left_alone(tmp_path: Path) -> None:
 def test_files_that_are_extended_are_changed_where_the_rule_stands(tmp_path: Path) -> None:
     (tmp_path / "bases").mkdir()
     base = tmp_path / "bases" / "base.yaml"
-    base.write_bytes(deep("method: orthogonal, gain: 3", "tanh").replace("\n", "\r\n").encode())
+    base.write_bytes(deep("method: orthogonal, gain: 3", "tanh", 8).replace("\n", "\r\n").encode())
     top = tmp_path / "top.yaml"
     top.write_text("version: 1\nname: top\nextends: bases/base.yaml\n")
     fixed = fix(load_recipe(top))

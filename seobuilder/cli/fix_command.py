@@ -92,8 +92,8 @@ def _show(fixed: Fixed, loaded: LoadedRecipe, *, written: bool) -> None:
             more = f" (and {len(alike)} more)" if alike else ""
             click.echo(f"{label} {_line(findings[index])}{more}", err=True)
     name = PurePath(loaded.file).name
-    errors = sum(finding.severity == "error" for finding in fixed.left)
-    state = "healthy" if fixed.is_healthy else f"unhealthy, {plural(errors, 'error')} left for you"
+    left = plural(sum(finding.severity != "info" for finding in fixed.left), "finding")
+    state = "healthy" if fixed.is_healthy else f"unhealthy, {left} left for you"
     if not fixed.after:
         text = f"{name}: {state}, nothing to change"
     else:

@@ -50,6 +50,14 @@ class Batch:
     group: Tensor | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
 
+    def first(self, rows: int) -> Batch:
+        """The first rows, or all where there are no more."""
+        inputs, targets, weights = (
+            {name: tensor[:rows] for name, tensor in part.items()}
+            for part in (self.inputs, self.targets, self.weights)
+        )
+        return Batch(inputs, targets, None if self.group is None else self.group[:rows], weights)
+
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
         if device.type == "cpu":

@@ -12,6 +12,7 @@ from seobuilder.health.checks import TESTS, check_duplicates, check_outputs, che
 from seobuilder.health.histogram import histogram
 from seobuilder.health.mends import Mender
 from seobuilder.health.probes.findings import check_probes
+from seobuilder.health.probes.rehearsal import check_rehearsal
 from seobuilder.health.size_checks import check_sizes
 from seobuilder.health.spectral_checks import SIGMA_ERROR, check_spectral_norm
 from seobuilder.health.spectrum import as_matrices, declared_edges, spectrum
@@ -66,6 +67,7 @@ def assess(
     findings += check_duplicates(subjects, lambda r: drawn_weight(model, stored[r.name]))
     findings += check_outputs(outputs)
     findings += check_probes(probes, plan, outputs) if probes else ()
+    findings += check_rehearsal(probes.rehearsal) if probes else ()
     findings += check_sizes(plan)
     if loaded is not None:
         findings = Mender(loaded, plan, findings, probes).mended()

@@ -14,6 +14,7 @@ from math import inf
 
 from seobuilder.health.size_checks import far_band
 from seobuilder.planning.blocks import blocks_of
+from seobuilder.planning.depth_advice import with_skips
 from seobuilder.planning.methods import NotApplicable, decide
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
 from seobuilder.planning.norm_remedies import (
@@ -92,8 +93,8 @@ class Mender:
         band = CLOSE if multiplies(node) else LOOSE
         if strays := self.strays(node.name, band, adds=adds(node)):
             return self.redrawn(strays, band)
-        if is_transformer and first.settings["skip_scale"] == 0:
-            return set_value(self.loaded, ("modules", node.name, "residual"), "plain")
+        if is_transformer and (skips := with_skips(self.loaded, self.plan, node)):
+            return skips
         if not normed:
             return normalize(self.loaded, self.plan, node)
         return self._norms_first(node) if is_transformer else self._steadier(node)
@@ -307,6 +308,20 @@ def _far(mender: Mender, finding: Finding) -> Changes:
     return mender.redrawn(mender.strays(module, far_band(node), adds=adds(node)), LOOSE)
 
 
+def _slow(mender: Mender, finding: Finding) -> Changes:
+    """H029: what ails in front of the output; else weights that stray, skip paths, and norms."""
+    names = mender.upstream(finding.place)
+    if ailing := next((name for name in names if mender.ails(name)), ""):
+        return mender.module(ailing)
+    nodes = [mender.modules[name] for name in names if blocks_of(mender.modules[name])[1]]
+    for node in nodes:
+        if strays := mender.strays(node.name, LOOSE, adds=adds(node)):
+            return mender.redrawn(strays)
+        if changes := with_skips(mender.loaded, mender.plan, node) or mender.module(node.name):
+            return changes
+    return ()
+
+
 def _module_of(finding: Finding) -> str:
     return finding.place.partition(".")[0]
 
@@ -325,6 +340,7 @@ MENDS: dict[str, Callable[[Mender, Finding], Changes]] = {
     "H025": _silent,
     "H026": _drawn,
     "H028": _far,
+    "H029": _slow,
 }
 """Codes that an edit of the recipe mends. The others say that a tensor is not what its rule drew,
 or, as H027, what a person has to look for."""

@@ -11,6 +11,7 @@ from seobuilder.planning.advice import nonlinearity_warnings
 from seobuilder.planning.common import Context, Mismatch
 from seobuilder.planning.contradictions import contradictions
 from seobuilder.planning.decisions import Graph
+from seobuilder.planning.depth_advice import depth_advice
 from seobuilder.planning.kinds import PLANNERS, block_count, input_signal, mask_of, output
 from seobuilder.planning.model import Node, Parameter, Plan, Reparametrization
 from seobuilder.planning.placement import Normalizer, reparametrize
@@ -135,7 +136,10 @@ class _Planner:
         if recipe.training.batch.rows == 1:
             self.problems += batch_of_one(self.loaded, plan, "`training.batch.rows` is 1")
         self._stop_at_problems()
-        advice = stack_advice(self.loaded, plan, normalizer)
+        advice = [
+            *stack_advice(self.loaded, plan, normalizer),
+            *depth_advice(self.loaded, plan),
+        ]
         return replace(plan, warnings=(*plan.warnings, *advice, *found))
 
     def _scope(self, name: str) -> Scope:

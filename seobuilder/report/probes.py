@@ -64,6 +64,24 @@ class StepRecord(Record):
     wakes: int | None
 
 
+class RehearsalRecord(Record):
+    """How a few rows are learned by heart: the loss of one output by step of AdamW.
+
+    `losses` holds the loss before each step, and after the last, and `chance` that of guessing. It
+    ends early where it is no longer finite.
+    """
+
+    name: str
+    rows: int
+    chance: Number
+    losses: Items[Number]
+
+    @property
+    def lowest(self) -> float | None:
+        """The best loss; None where none was finite."""
+        return min((loss for loss in self.losses if loss is not None), default=None)
+
+
 class CoordinateRecord(Record):
     """How far a signal moved in some steps of training, in a model of other widths.
 
@@ -91,3 +109,4 @@ class Probes(Record):
     steps: int
     losses: Items[Number]
     coordinates: Items[CoordinateRecord] = ()
+    rehearsal: Items[RehearsalRecord] = ()

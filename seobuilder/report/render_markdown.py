@@ -85,6 +85,12 @@ def _probes(probes: Probes) -> list[str]:
         losses = ", ".join(map(number, probes.losses))
         steps, rate = plural(probes.steps, "step"), number(probes.learning_rate)
         sections.append(f"Loss in {steps} of AdamW at a learning rate of {rate}: {losses}.")
+    sections += [
+        f"{plural(record.rows, 'row')} learned by heart for {code(record.name)}: a loss of "
+        f"{number(record.lowest)} at best in {plural(len(record.losses) - 1, 'step')}, and of "
+        f"{number(record.chance)} by guessing."
+        for record in probes.rehearsal
+    ]
     return sections
 
 

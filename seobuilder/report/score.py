@@ -14,16 +14,21 @@ if TYPE_CHECKING:
     from seobuilder.report.model import Finding
 
 UNHEALTHY = 0.5
-"""From this score on a model is unhealthy. Any error alone reaches it; warnings never do."""
+"""From this score on a model is unhealthy. Any error alone reaches it."""
+
+CERTAIN = 0.99
+"""The highest risk of a single finding."""
 
 WARNING, ERROR = 0.15, 0.75
 """Risks of a code that `RISKS` does not name."""
 
 RISKS = {
-    "H004": (WARNING, UNHEALTHY),  # a copied layer is a fault of the build, but trains
+    "H004": (WARNING, 0.2),  # a copied layer is a fault of the build, but trains
     "H021": (0.4, ERROR),
-    "H028": (0.4, ERROR),
+    "H025": (WARNING, 0.3),  # so is a layer that gets no gradient, where skip paths lead around it
+    "H028": (0.2, ERROR),
     "P503": (0.4, ERROR),
+    "P505": (0.6, ERROR),
     "P513": (0.05, ERROR),
     "P515": (0.05, ERROR),
 }
@@ -37,17 +42,18 @@ def score(findings: Iterable[Finding]) -> float:
     1 - prod(1 - risk). It is rounded, so that it reads back from JSON as it was.
     """
     worst: dict[str, float] = {}
-    has_error = False
+    least = 0.0
     for finding in findings:
         if finding.severity != "info":
             worst[finding.code] = max(worst.get(finding.code, 0.0), risk(finding))
-            has_error = has_error or finding.severity == "error"
-    total = 1 - prod(1 - each for each in worst.values())
-    total = max(total, UNHEALTHY) if has_error else min(total, UNHEALTHY - 0.001)
-    return round(total, 3)
+        if finding.severity == "error":
+            least = UNHEALTHY
+    return round(max(least, 1 - prod(1 - each for each in worst.values())), 3)
 
 
 def risk(finding: Finding) -> float:
     """How likely training falls short by what one finding says."""
+    if finding.code == "H029" and finding.measured is not None:
+        return min(finding.measured, CERTAIN)  # the more is left of the loss, the more likely
     warning, error = RISKS.get(finding.code, (WARNING, ERROR))
     return error if finding.severity == "error" else warning

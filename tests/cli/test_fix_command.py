@@ -49,7 +49,7 @@ def test_what_is_left_is_told_and_counts_under_strict(seobuild, folder: Path) ->
     zero = ("--set", "initialization.2={match: '**.weight', method: zeros}")
     ended = seobuild("fix", "small.yaml", *zero)
     assert (ended.code, ended.out) == (0, "")
-    assert "errors left for you, nothing to change" in ended.err
+    assert "findings left for you, nothing to change" in ended.err
     assert seobuild("fix", "small.yaml", "--strict", *zero).code == 1
 
 

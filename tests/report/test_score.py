@@ -23,11 +23,17 @@ def test_codes_add_up_as_if_they_were_independent_and_each_counts_once() -> None
     assert score([warning, finding("error")]) == ERROR
 
 
-def test_warnings_alone_are_never_unhealthy_and_an_error_always_is() -> None:
-    many = [finding("warning", f"X{number:03}") for number in range(50)]
-    assert score(many) < UNHEALTHY
-    assert score([*many, finding("error")]) > ERROR
+def test_any_error_is_unhealthy_and_warnings_by_what_they_foretell() -> None:
     assert all(score([finding("error", code)]) >= UNHEALTHY for code in ("H001", "H004", "H020"))
+    assert all(score([finding("warning", code)]) < UNHEALTHY for code in ("H021", "P515", "X001"))
+    assert score([finding("warning", "P505")]) >= UNHEALTHY
+
+
+def test_the_more_of_the_loss_is_left_the_larger_the_risk() -> None:
+    def slow(left: float) -> Finding:
+        return finding("warning", "H029").model_copy(update={"measured": left})
+
+    assert [score([slow(left)]) for left in (0.6, 0.9, 40.0)] == [0.6, 0.9, 0.99]
 
 
 def test_the_score_is_larger_for_an_error_of_the_same_code() -> None:

@@ -176,6 +176,16 @@ PLAN: dict[str, Code] = {
         "Put `{role: recurrent_hidden, method: orthogonal}` above the rule, or take `gru` or "
         "`lstm`.",
     ),
+    "P505": Code(
+        "deep stack without skip paths",
+        "Nine or more blocks follow each other, and none adds what it gets to what it makes. Even "
+        "with norms, and with weights that keep the signal's size, such a stack makes different "
+        "inputs alike with each block, and learns more slowly the deeper it is (He et al. 2016, "
+        "arXiv:1512.03385, section 4.1; Schoenholz et al. 2017, arXiv:1611.01232). "
+        "[evidence.md](evidence.md) shows how such recipes train. A warning: the model is built as "
+        "stated.",
+        "Say `residual: plain`, with norms in the blocks, or take fewer blocks.",
+    ),
     "P510": Code(
         "skip path that is not there",
         "DeepNorm multiplies the skip path of each block by alpha, (2 * depth) ** 0.25. With "

@@ -84,4 +84,16 @@ PROBES: dict[str, Code] = {
         'without norms, `{role: residual_out, method: xavier_normal, gain: "1 / sqrt(2 * '
         'depth)"}`.',
     ),
+    "H029": Code(
+        "a few rows can't be learned by heart",
+        "20 steps of AdamW on 16 rows of the recipe's data leave more than half of the loss of "
+        "guessing, at the best of them; an error where 95 % are left. A sound model of any size "
+        "knows so few rows by heart by then; one that does not is too deep for want of skip paths, "
+        "or its signal or its gradient is lost on the way. Told of classifications, in models of "
+        "up to some hundred million operations for an example. The learning rate is 0.008 for "
+        "matrices of up to 32 inputs, and falls with more (Yang et al. 2022, arXiv:2203.03466); "
+        "the model stays as it was.",
+        "Mend what else is found in front of the output. In a stack of many blocks say `residual: "
+        "plain`, with norms; look at the weights of whatever comes before the output.",
+    ),
 }

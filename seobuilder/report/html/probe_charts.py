@@ -105,6 +105,18 @@ def _losses(probes: Probes) -> Chart | None:
     return _chart("losses", title, unit, Curve(measured=probes.losses))
 
 
+def _rehearsal(probes: Probes) -> Chart | None:
+    """One curve: of several outputs the one that is learned least."""
+    known = [record for record in probes.rehearsal if record.chance and record.lowest is not None]
+    if not known:
+        return None
+    record = max(known, key=lambda each: (each.lowest or 0.0) / (each.chance or 1.0))
+    title = f"{plural(record.rows, 'row')} learned by heart"
+    unit = f"loss of {record.name} by step of AdamW, predicted is that of guessing"
+    guessing = [record.chance] * len(record.losses)
+    return _chart("rehearsal", title, unit, Curve(measured=record.losses, predicted=guessing))
+
+
 CHARTS: tuple[Callable[[Probes], Chart | None], ...] = (
     _signal,
     _gradient,
@@ -112,6 +124,7 @@ CHARTS: tuple[Callable[[Probes], Chart | None], ...] = (
     _dead,
     _entropy,
     _losses,
+    _rehearsal,
 )
 
 
