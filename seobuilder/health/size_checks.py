@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import inf, log, sqrt
 
 from seobuilder.planning.blocks import blocks_of
@@ -10,7 +10,7 @@ from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
 from seobuilder.planning.residual import has_skip
 from seobuilder.planning.rules import listed
 from seobuilder.planning.sound import excess, is_zero
-from seobuilder.planning.stray import Band, adds, is_normed, strays
+from seobuilder.planning.stray import Band, adds, drawn_in, is_normed, strays
 from seobuilder.report.model import Finding
 
 FAR, FAR_MULTIPLIED = (0.02, 4.0), (0.2, 4.0)
@@ -38,11 +38,38 @@ def check_sizes(plan: Plan) -> list[Finding]:
         for each in strays(plan, module.name, far_band(module), adds=adds(module)):
             if not is_zero(each):
                 by_rule.setdefault(each.rule, []).append(each)
+    uneven = [finding for module in plan.root.children for finding in _zeros_in_some(plan, module)]
     heads = [(a.rule, a.parameter.name, size) for a in plan.assignments if (size := _of_head(a))]
     return [
         *(_far(rule, found) for rule, found in by_rule.items()),
+        *uneven,
         *(_far_head(rule, name, size) for rule, name, size in heads if size > FAR_HEAD),
     ]
+
+
+def _zeros_in_some(plan: Plan, module: Node) -> Iterator[Finding]:
+    """Blocks whose layers are all zeros, where those of other blocks are not."""
+    prefix, blocks = blocks_of(module)
+    layers = [
+        [a for a in drawn_in(plan, f"{prefix}.{block.name}") if a.parameter.role != "residual_out"]
+        for block in blocks
+    ]
+    zeros = [drawn for drawn in layers if drawn and all(map(is_zero, drawn))]
+    if len(zeros) == len(layers):
+        return
+    for drawn in zeros:
+        names = [each.parameter.name for each in drawn]
+        yield Finding(
+            code="H028",
+            severity="warning",
+            place=common_place(names),
+            message=f"{listed(names)} drawn as zeros, and the layers of other blocks are not",
+            measured=0.0,
+            expected=1.0,
+            rule=drawn[0].rule.mark.place,
+            source="a block of zeros adds nothing; as a choice it is made for all of a stack",
+            suggestion="draw them as those of the other blocks",
+        )
 
 
 def common_place(names: Iterable[str]) -> str:

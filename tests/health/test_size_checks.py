@@ -70,8 +70,10 @@ def test_weights_may_be_smaller_where_norms_stand_between() -> None:
     assert [place for place, *_ in found(rule(f"{small}1"))] == ["body.blocks"]
 
 
-def test_zeros_are_no_matter_of_size() -> None:
-    assert found(rule('match: "facts.1.*.weight", method: zeros')) == []
+def test_zeros_are_told_where_other_blocks_have_none() -> None:
+    one = found(rule('match: "facts.1.*.weight", method: zeros'))
+    assert one == [("facts.1.linear.weight", 0.0, "r.yaml:19")]
+    assert found(("method: kaiming_normal", "method: zeros")) == []
 
 
 def test_ends_of_branches_need_their_depth_where_no_norm_stands_between() -> None:

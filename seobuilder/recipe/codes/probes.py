@@ -79,7 +79,8 @@ PROBES: dict[str, Code] = {
         "are added to a skip path without a norm must be smaller with the depth; a head may be 2.5 "
         "times 1 / sqrt(fan_in). It is told from "
         "the recipe alone, for each rule, and also where norms hide it from the signal: the "
-        "gradient of a weight behind a norm shrinks as the weight grows.",
+        "gradient of a weight behind a norm shrinks as the weight grows. Zeros are told where they "
+        "fill some blocks of a stack and not the others.",
         "Take a method that follows fan_in, with the gain of the activation; in a transformer "
         'without norms, `{role: residual_out, method: xavier_normal, gain: "1 / sqrt(2 * '
         'depth)"}`.',
