@@ -24,6 +24,7 @@ from seobuilder.planning.norm_remedies import (
     normalize,
 )
 from seobuilder.planning.remedies import delete, redraw, set_value
+from seobuilder.planning.residual import has_skip
 from seobuilder.planning.sound import excess, is_zero, sound_draw
 from seobuilder.planning.stray import (
     MATRICES,
@@ -42,9 +43,9 @@ from seobuilder.report.probes import Probes
 
 Changes = tuple[Change, ...]
 
-CLOSE, LOOSE = (0.97, 1.03), (0.05, 2.0)
+CLOSE, CELLS, LOOSE = (0.97, 1.03), (0.4, 2.5), (0.05, 2.0)
 """Between which times of a sound std a weight passes: where every layer multiplies what the ones
-before it gave, and where a norm or a skip path stands between."""
+before it gave, in recurrent layers in a row, and where a norm or a skip path stands between."""
 
 SMALL_HEAD, ZERO_HEAD = "method: normal, std: 0.02", "method: zeros"
 
@@ -90,7 +91,8 @@ class Mender:
             return self.redrawn(self.strays(node.name, LOOSE), LOOSE)
         first = blocks[0]
         is_transformer, normed = first.kind == "transformer_block", is_normed(node)
-        band = CLOSE if multiplies(node) else LOOSE
+        is_bare = not normed and not any(map(has_skip, blocks))
+        band = CLOSE if multiplies(node) else CELLS if is_bare and not is_transformer else LOOSE
         if strays := self.strays(node.name, band, adds=adds(node)):
             return self.redrawn(strays, band)
         if is_transformer and (skips := with_skips(self.loaded, self.plan, node)):

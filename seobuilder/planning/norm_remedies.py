@@ -48,7 +48,10 @@ def normalize(loaded: LoadedRecipe, plan: Plan, module: Node) -> tuple[Change, .
     names = [f"{prefix}.{node.name}" for node in nodes]
     kind: BlockKind = nodes[0].kind  # type: ignore[assignment]
     method, placement = _chosen(loaded, kind)
-    norm = flow({"match": f"{prefix}.*", "method": method, "placement": placement})
+    rule: dict[str, str | bool] = {"match": f"{prefix}.*", "method": method, "placement": placement}
+    if placement == "pre":  # else the first branches drown what embeddings say
+        rule["embedding"] = True
+    norm = flow(rule)
     drawn = norm_draws(loaded, f"{names[0]}.norm", method)
     rules = loaded.recipe.normalization
     winners = [index for name in names if (index := norm_rule(loaded, name)) is not None]
