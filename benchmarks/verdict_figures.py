@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from verdict_recipes import Drawn, drawn
 from verdict_trials import Json
 
 from seobuilder.report.model import Finding
+from seobuilder.report.probes import RehearsalRecord
 from seobuilder.report.score import UNHEALTHY, score
 
 CLOSE = 0.9
@@ -25,6 +26,7 @@ class Judged:
 
     drawn: Drawn
     findings: tuple[Finding, ...]
+    rehearsal: tuple[RehearsalRecord, ...]
     share: float
     fixed_share: float
     named: bool | None
@@ -32,7 +34,12 @@ class Judged:
     @property
     def score(self) -> float:
         """The report's."""
-        return score(self.findings)
+        return score(self.findings, self.rehearsal)
+
+    @property
+    def codes(self) -> set[str]:
+        """What was found."""
+        return {finding.code for finding in self.findings if finding.severity != "info"}
 
     @property
     def falls_short(self) -> bool:
@@ -41,7 +48,7 @@ class Judged:
 
     @property
     def is_called_unhealthy(self) -> bool:
-        """The verdict."""
+        """The score's verdict; a report's own is also unhealthy for any error."""
         return self.score >= UNHEALTHY
 
     @property
@@ -61,6 +68,7 @@ def judged(results: Sequence[Json], trainings: Mapping[str, Sequence[float]]) ->
         Judged(
             one,
             tuple(Finding(**entry) for entry in result["findings"]),
+            tuple(RehearsalRecord(**entry) for entry in result["rehearsal"]),
             max(trainings[result["key"]]) / best[one.body, one.size],
             max(trainings[result["fixed"]]) / best[one.body, one.size],
             result["named"],
@@ -116,16 +124,28 @@ class Check:
     points: list[tuple[float, float]] = field(default_factory=list)
 
 
+def _scores(models: Sequence[Judged], counts: Callable[[str], bool]) -> list[float]:
+    """The score of each model by some codes; the rehearsal's, H029, also where it was passed."""
+    return [
+        score(
+            (finding for finding in model.findings if counts(finding.code)),
+            model.rehearsal if counts("H029") else (),
+        )
+        for model in models
+    ]
+
+
 def checks(models: Sequence[Judged]) -> list[Check]:
     """Every code that was found, in order."""
-    codes = sorted({f.code for model in models for f in model.findings if f.severity != "info"})
+    rehearsed = {"H029" for model in models if model.rehearsal}
+    codes = sorted(rehearsed.union(*(model.codes for model in models)))
     whole = area(models, [model.score for model in models])
     found = []
     for code in codes:
-        alone = [score(f for f in model.findings if f.code == code) for model in models]
-        others = [score(f for f in model.findings if f.code != code) for model in models]
+        alone = _scores(models, lambda each, code=code: each == code)
+        others = _scores(models, lambda each, code=code: each != code)
         without = area(models, others)
-        told = [model for model, each in zip(models, alone, strict=True) if each]
+        told = [model for model in models if code in model.codes]
         found.append(
             Check(
                 code,

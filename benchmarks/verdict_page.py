@@ -78,8 +78,8 @@ def page(
         f"- **Outcome**: a recipe *trains* if the best of its rates brings the mean loss of the "
         f"last {LAST} steps within {1 - CLOSE:.0%} of the best reduction, from the loss of "
         "guessing, of its body and size (up to 8 layers, or more). Otherwise it *falls short*.",
-        "- **Score**: the report's `score`, from its findings alone. The verdict is unhealthy "
-        f"from {UNHEALTHY:g} on.",
+        "- **Score**: the report's `score`, from its findings and from how 16 rows are learned by "
+        f"heart before training (H029). The verdict is unhealthy from {UNHEALTHY:g} on.",
         "- **Halves**: the weights of the score, and the thresholds of checks, were tuned on every "
         "other round of eight recipes; figures are those of the other half where they say so.",
         "",
@@ -150,7 +150,7 @@ def misses(models: Sequence[Judged], seed: int) -> Iterator[str]:
         one = model.drawn
         what = f"{one.number}: {one.body}, {one.depth} layers"
         what += f", {one.fault.kind}" if one.fault else ""
-        codes = sorted({f.code for f in model.findings if f.severity != "info"})
+        codes = sorted(model.codes)
         why = notes.get(f"{seed}/{one.number}") or explained(model)
         yield f"| {what} | {model.score:.2f} | {model.share:.0%} | {', '.join(codes)} | {why} |"
 

@@ -19,6 +19,7 @@ from verdict_recipes import Drawn, Fault, drawn
 from seobuilder.fixing import fix
 from seobuilder.recipe.load import LoadedRecipe, parse_recipe
 from seobuilder.report.model import Finding, Report
+from seobuilder.report.probes import RehearsalRecord
 from seobuilder.stages import Building
 from seobuilder.training.callbacks import Callback, State
 from seobuilder.training.run import Training
@@ -89,7 +90,7 @@ class Trial:
             "number": self.number,
             "key": self.key(one.text, one.fault),
             "findings": [_short(each) for each in report.findings],
-            "score": report.score,
+            "rehearsal": [each.model_dump(mode="json") for each in _rehearsal(report)],
             "named": is_named(one, report.findings, before),
             "fixed": self.key(text, None),
             "left": [_short(each) for each in fixed.left],
@@ -143,6 +144,10 @@ def is_named(one: Drawn, found: Sequence[Finding], before: Sequence[Finding]) ->
         for each in found
         if (each.code, each.place) not in known and each.severity != "info"
     )
+
+
+def _rehearsal(report: Report) -> tuple[RehearsalRecord, ...]:
+    return report.probes.rehearsal if report.probes else ()
 
 
 def _short(finding: Finding) -> Json:

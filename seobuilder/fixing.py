@@ -19,7 +19,7 @@ from seobuilder.recipe.files import Texts
 from seobuilder.recipe.load import LoadedRecipe, parse_recipe
 from seobuilder.recipe.rewrite import NotEditable, rewrite
 from seobuilder.report.model import Finding
-from seobuilder.report.score import UNHEALTHY, score
+from seobuilder.report.score import UNHEALTHY
 from seobuilder.stages import Building
 
 MAX_ROUNDS = 8
@@ -33,18 +33,21 @@ class Fixed:
     """What changes do for a recipe.
 
     `before` and `after` hold the texts of its files that change. `mended` are the findings that the
-    changes were made for, in the order in which they were met; `left` are those that remain.
+    changes were made for, in the order in which they were met; `left` are those that remain, and
+    `score` is the risk that they leave, None where there is still no plan.
     """
 
     before: Texts
     after: Texts
     mended: tuple[Finding, ...]
     left: tuple[Finding, ...]
+    score: float | None
 
     @property
     def is_healthy(self) -> bool:
         """Whether what is left makes no unhealthy verdict."""
-        return score(self.left) < UNHEALTHY
+        has_error = any(finding.severity == "error" for finding in self.left)
+        return self.score is not None and self.score < UNHEALTHY and not has_error
 
     @property
     def diff(self) -> str:
@@ -63,11 +66,11 @@ class Fixed:
 
 @dataclass(frozen=True)
 class _State:
-    """Texts of a recipe, and what is found in it; `is_planned` tells whether it has a plan."""
+    """Texts of a recipe, what is found in it, and its report's score; None without a plan."""
 
     texts: Texts
     findings: tuple[Finding, ...]
-    is_planned: bool
+    score: float | None = None
 
     @cached_property
     def wrong(self) -> tuple[bool, int, float, int]:
@@ -76,7 +79,7 @@ class _State:
             sum(finding.severity == severity for finding in self.findings)
             for severity in ("error", "warning")
         )
-        return not self.is_planned, errors, round(score(self.findings), 1), warnings
+        return self.score is None, errors, round(self.score or 0.0, 1), warnings
 
     def suggested(self) -> dict[Changes, list[Finding]]:
         """Each set of changes with the findings that it mends, the worst first."""
@@ -138,6 +141,7 @@ class _Fixer:
             {name: best.texts[name] for name in changed},
             mended,
             best.findings,
+            best.score,
         )
 
     def _step(self, state: _State, seen: Iterable[Texts]) -> tuple[_State, list[Finding]] | None:
@@ -182,9 +186,9 @@ class _Fixer:
             findings = tuple(map(planned, error.diagnostics))
             if texts[name] == loaded.source and not any(each.changes for each in findings):
                 raise
-            return _State(texts, findings, is_planned=False)
+            return _State(texts, findings)
         self.progress("measuring")
-        return _State(texts, building.report.findings, is_planned=True)
+        return _State(texts, building.report.findings, building.report.score)
 
 
 def _choices(sets: list[Changes]) -> Iterator[list[Changes]]:

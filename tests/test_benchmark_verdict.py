@@ -123,8 +123,12 @@ def test_the_curve_runs_through_every_threshold(verdict: Any) -> None:
 def test_recipes_are_compared_with_the_best_of_their_body_and_size(
     verdict: Any, tmp_path: Path
 ) -> None:
+    row = {"name": "intent", "rows": 16, "chance": 2.0, "losses": [2.1, 0.5]}
     results = [
-        {"seed": 5, "number": n, "key": f"k{n}", "fixed": "best", "findings": [], "named": None}
+        {
+            **{"seed": 5, "number": n, "key": f"k{n}", "fixed": "best", "named": None},
+            **{"findings": [], "rehearsal": [row] if n == 24 else []},
+        }
         for n in (0, 8, 24, 4)
     ]
     trainings = {"best": [2.0], "k0": [0.1, 2.0], "k8": [1.7, 0.0], "k24": [1.9], "k4": [0.5]}
@@ -132,6 +136,10 @@ def test_recipes_are_compared_with_the_best_of_their_body_and_size(
     assert [model.share for model in models] == [1, 0.85, 0.95, 1]
     assert [model.falls_short for model in models] == [False, True, False, False]
     assert models[1].fixed_share == 1 and models[1].miss == 1
+    assert [model.score for model in models] == [0, 0, 0.25, 0]
+    (heart,) = verdict.figures.checks(models)
+    assert (heart.code, heart.told) == ("H029", 0)
+    assert heart.area == pytest.approx(1 / 3), "it ranks one that trains above one that does not"
     verdict.page.write_page(models, 5, "clinc150", tmp_path)
     text = (tmp_path / "evidence.md").read_text()
     assert "| fell short, and train after `seobuild fix` | all | 1 of 1 (100%)" in text

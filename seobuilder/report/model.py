@@ -129,13 +129,13 @@ class Report(Document):
     @property
     def score(self) -> float:
         """The risk, from 0 to 1, that training falls short, by what was found."""
-        return score(self.findings)
+        return score(self.findings, self.probes.rehearsal if self.probes else ())
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def verdict(self) -> Verdict:
-        """`unhealthy` where the score is 0.5 or more, as every error makes it; else `healthy`."""
-        return "unhealthy" if self.score >= UNHEALTHY else "healthy"
+        """`unhealthy` where there is an error, or the score is 0.5 or more; else `healthy`."""
+        return "unhealthy" if self.issues or self.score >= UNHEALTHY else "healthy"
 
     @property
     def is_healthy(self) -> bool:

@@ -81,6 +81,11 @@ class RehearsalRecord(Record):
         """The best loss; None where none was finite."""
         return min((loss for loss in self.losses if loss is not None), default=None)
 
+    @property
+    def left(self) -> float | None:
+        """The share of the loss of guessing that is left at best; None where it is unknown."""
+        return None if self.lowest is None or not self.chance else self.lowest / self.chance
+
 
 class CoordinateRecord(Record):
     """How far a signal moved in some steps of training, in a model of other widths.

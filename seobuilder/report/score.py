@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from seobuilder.report.model import Finding
+    from seobuilder.report.probes import RehearsalRecord
+
+SLOW = 0.5
+"""Share of the loss of guessing up to which rows count as learned by heart, at best."""
 
 UNHEALTHY = 0.5
-"""From this score on a model is unhealthy. Any error alone reaches it."""
+"""From this score on a model is more likely than not to fall short of a sound one."""
+
+DOUBT = 0.1
+"""What is left of a risk that measuring found, where the model learned some rows by heart."""
 
 CERTAIN = 0.99
 """The highest risk of a single finding."""
@@ -28,27 +35,31 @@ RISKS = {
     "H025": (WARNING, 0.3),  # so is a layer that gets no gradient, where skip paths lead around it
     "H028": (0.2, ERROR),
     "P503": (0.4, ERROR),
-    "P505": (0.6, ERROR),
+    "P505": (0.8, ERROR),
     "P513": (0.05, ERROR),
     "P515": (0.05, ERROR),
 }
 """By code, the risk that its warning means, and its error: of codes that mean another than most."""
 
 
-def score(findings: Iterable[Finding]) -> float:
+def score(findings: Iterable[Finding], rehearsal: Iterable[RehearsalRecord] = ()) -> float:
     """The risk of all findings, 0 where there are none, below 1.
 
     A code counts once, by the worst of its findings, and codes as if they were independent:
-    1 - prod(1 - risk). It is rounded, so that it reads back from JSON as it was.
+    1 - prod(1 - risk). Where the model learned some rows by heart, the share of the loss that was
+    left is a risk as well, and what else was measured counts by `DOUBT` alone. It is rounded, so
+    that it reads back from JSON as it was.
     """
+    left = [record.left for record in rehearsal]
+    learned = bool(left) and all(share is not None and share <= SLOW for share in left)
     worst: dict[str, float] = {}
-    least = 0.0
     for finding in findings:
         if finding.severity != "info":
-            worst[finding.code] = max(worst.get(finding.code, 0.0), risk(finding))
-        if finding.severity == "error":
-            least = UNHEALTHY
-    return round(max(least, 1 - prod(1 - each for each in worst.values())), 3)
+            found = risk(finding) * (DOUBT if learned and finding.code.startswith("H") else 1.0)
+            worst[finding.code] = max(worst.get(finding.code, 0.0), found)
+    if learned:
+        worst["H029"] = max(share for share in left if share is not None)
+    return round(1 - prod(1 - each for each in worst.values()), 3)
 
 
 def risk(finding: Finding) -> float:

@@ -16,6 +16,7 @@ from seobuilder.planning.model import Parameter, Plan
 from seobuilder.recipe.spec import Recipe
 from seobuilder.report.model import Finding
 from seobuilder.report.probes import RehearsalRecord
+from seobuilder.report.score import SLOW
 from seobuilder.report.text import plural
 
 ROWS, STEPS = 16, 20
@@ -29,8 +30,8 @@ MOST_FLOPS = 4e11
 SMOOTHED = 0.2
 """Label smoothing from which on what is learned by heart has a large loss."""
 
-SLOW, STUCK = 0.5, 0.95
-"""Share of the loss of guessing that is left at best."""
+STUCK = 0.95
+"""Share of the loss of guessing from which on nothing was learned; `SLOW` is where it begins."""
 
 
 def rehearse(
@@ -72,10 +73,8 @@ def rehearse(
 def check_rehearsal(records: Iterable[RehearsalRecord]) -> Iterator[Finding]:
     """H029: an output that few rows teach little, by the lowest of its losses."""
     for record in records:
-        if record.lowest is None or not record.chance:
-            continue
-        left = record.lowest / record.chance
-        if left > SLOW:
+        left = record.left
+        if left is not None and left > SLOW:
             steps = len(record.losses) - 1
             yield Finding(
                 code="H029",

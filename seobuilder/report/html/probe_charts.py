@@ -107,10 +107,9 @@ def _losses(probes: Probes) -> Chart | None:
 
 def _rehearsal(probes: Probes) -> Chart | None:
     """One curve: of several outputs the one that is learned least."""
-    known = [record for record in probes.rehearsal if record.chance and record.lowest is not None]
-    if not known:
+    record = max(probes.rehearsal, key=lambda each: each.left or 0.0, default=None)
+    if record is None:
         return None
-    record = max(known, key=lambda each: (each.lowest or 0.0) / (each.chance or 1.0))
     title = f"{plural(record.rows, 'row')} learned by heart"
     unit = f"loss of {record.name} by step of AdamW, predicted is that of guessing"
     guessing = [record.chance] * len(record.losses)
