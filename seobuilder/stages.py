@@ -114,8 +114,7 @@ class Building:
         recipe = self.loaded.recipe
         if self.examples is None or recipe.data is None:
             batch = seeded_batch(recipe)
-            rows = len(next(iter(batch.inputs.values())))
-            return batch, BatchRecord(source="seeded", rows=rows)
+            return batch, BatchRecord(source="seeded", rows=len(batch))
         indices = sample_rows(self.examples, PROBE_ROWS, recipe.seed)
         if len(indices) == 1 and (
             problems := batch_of_one(self.loaded, self.plan, "the training split has one row")

@@ -50,13 +50,22 @@ class Batch:
     group: Tensor | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def first(self, rows: int) -> Batch:
-        """The first rows, or all where there are no more."""
+    def distinct(self, most: int) -> Batch:
+        """The first rows whose inputs no row before them has, at most so many."""
+        values = [tensor.contiguous().view(torch.uint8) for tensor in self.inputs.values()]
+        flat = torch.cat([each.reshape(len(self), -1) for each in values], dim=1).numpy()
+        first: dict[bytes, int] = {}
+        for index, row in enumerate(flat):
+            first.setdefault(row.tobytes(), index)
+        rows = torch.tensor(list(first.values())[:most])
         inputs, targets, weights = (
-            {name: tensor[:rows] for name, tensor in part.items()}
+            {name: tensor[rows] for name, tensor in part.items()}
             for part in (self.inputs, self.targets, self.weights)
         )
-        return Batch(inputs, targets, None if self.group is None else self.group[:rows], weights)
+        return Batch(inputs, targets, None if self.group is None else self.group[rows], weights)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""

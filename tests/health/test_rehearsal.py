@@ -127,3 +127,19 @@ def test_strong_smoothing_and_random_rows_have_nothing_to_learn(folder: Path) ->
     assert building(folder, loss=smoothed).report.probes.rehearsal == ()
     seeded = Building(load_recipe("page_look"))
     assert seeded.report.probes.rehearsal == ()
+
+
+def test_a_head_that_cannot_grow_is_not_asked_to(folder: Path) -> None:
+    norm = 'method: none}\n  - {match: "y.linear.weight", method: spectral_norm'
+    assert building(folder, norm=norm).report.probes.rehearsal == ()
+
+
+def test_rows_that_contradict_each_other_count_once(folder: Path) -> None:
+    file = folder / "rows.csv"
+    head, *rows = file.read_text().splitlines()
+    alike = [f"1,2,3,4,5,6,{'abc'[i % 3]}" for i in range(48)]
+    file.write_text("\n".join([head, *alike, *rows]) + "\n")
+    made = building(folder)
+    (record,) = made.report.probes.rehearsal
+    assert len(made.batch[0]) == 64 and record.rows == 16
+    assert told(made) == []

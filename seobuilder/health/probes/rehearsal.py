@@ -42,8 +42,9 @@ def rehearse(
     The model stays as it was; its mode is that of the probes. Nothing where it is too large for
     some seconds.
     """
-    rows = batch.first(ROWS)
-    names = [name for name in recipe.outputs if _has_labels(recipe, rows, name)]
+    rows = batch.distinct(ROWS)
+    bound = _bound(plan)
+    names = [n for n in recipe.outputs if n not in bound and _has_labels(recipe, rows, n)]
     if not names or 3 * plan.flops * ROWS * STEPS > MOST_FLOPS:
         return ()
     losses: list[dict[str, float | None]] = []
@@ -61,10 +62,12 @@ def rehearse(
             optimizer.zero_grad()
             torch.autograd.backward(total)
             optimizer.step()
-    count = len(next(iter(rows.inputs.values())))
     return tuple(
         RehearsalRecord(
-            name=name, rows=count, chance=chances[name], losses=tuple(each[name] for each in losses)
+            name=name,
+            rows=len(rows),
+            chance=chances[name],
+            losses=tuple(each[name] for each in losses),
         )
         for name in names
     )
@@ -89,6 +92,15 @@ def check_rehearsal(records: Iterable[RehearsalRecord]) -> Iterator[Finding]:
                 suggestion="mend what is found in front of this output; then skip paths and norms "
                 "in deep stacks, and weights of the size that keeps the signal",
             )
+
+
+def _bound(plan: Plan) -> set[str]:
+    """The outputs whose answers can't grow, under spectral norm."""
+    return {
+        each.parameter.name.partition(".")[0]
+        for each in plan.assignments
+        if each.reparametrization is not None and each.reparametrization.method == "spectral_norm"
+    }
 
 
 def _has_labels(recipe: Recipe, batch: Batch, name: str) -> bool:

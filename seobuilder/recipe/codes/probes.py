@@ -90,8 +90,9 @@ PROBES: dict[str, Code] = {
         "20 steps of AdamW on 16 rows of the recipe's data leave more than half of the loss of "
         "guessing, at the best of them; an error where 95 % are left. A sound model of any size "
         "knows so few rows by heart by then; one that does not is too deep for want of skip paths, "
-        "or its signal or its gradient is lost on the way. Told of classifications, in models of "
-        "up to some hundred million operations for an example. The learning rate is 0.008 for "
+        "or its signal or its gradient is lost on the way. No two of the rows have the same "
+        "inputs. Told of classifications whose head has no spectral norm, in models of up to some "
+        "hundred million operations for an example. The learning rate is 0.008 for "
         "matrices of up to 32 inputs, and falls with more (Yang et al. 2022, arXiv:2203.03466); "
         "the model stays as it was.",
         "Mend what else is found in front of the output. In a stack of many blocks say `residual: "
