@@ -68,7 +68,7 @@ class RehearsalRecord(Record):
     """How a few rows are learned by heart: the loss of one output by step of AdamW.
 
     `losses` holds the loss before each step, and after the last, and `chance` that of guessing. It
-    ends early where it is no longer finite.
+    ends early where all rows are known, or the loss is no longer finite.
     """
 
     name: str

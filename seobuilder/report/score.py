@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from seobuilder.report.model import Finding
     from seobuilder.report.probes import RehearsalRecord
 
-SLOW = 0.5
-"""Share of the loss of guessing up to which rows count as learned by heart, at best."""
+LEARNED, SLOW = 0.05, 0.5
+"""Shares of the loss of guessing: where rows are known by heart, and up to where they count so."""
 
 UNHEALTHY = 0.5
 """From this score on a model is more likely than not to fall short of a sound one."""
@@ -58,7 +58,8 @@ def score(findings: Iterable[Finding], rehearsal: Iterable[RehearsalRecord] = ()
             found = risk(finding) * (DOUBT if learned and finding.code.startswith("H") else 1.0)
             worst[finding.code] = max(worst.get(finding.code, 0.0), found)
     if learned:
-        worst["H029"] = max(share for share in left if share is not None)
+        most = max(share for share in left if share is not None)
+        worst["H029"] = most if most > LEARNED else 0.0
     return round(1 - prod(1 - each for each in worst.values()), 3)
 
 

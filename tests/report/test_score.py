@@ -48,7 +48,7 @@ def rows(*losses: float) -> list[RehearsalRecord]:
 
 def test_what_was_learned_by_heart_casts_doubt_on_other_measurements_alone() -> None:
     measured, planned = finding("warning", "H021"), finding("warning", "P505")
-    assert (score([], rows(0.2)), score([], rows(0.2, 0.8))) == (0.1, 0.4)
+    assert (score([], rows(0.2)), score([], rows(0.2, 0.8)), score([], rows(0.1))) == (0.1, 0.4, 0)
     assert score([measured], rows(0.0)) == round(DOUBT * score([measured]), 3)
     assert score([planned], rows(0.0)) == score([planned])
     assert score([measured], rows(0.2, 1.6)) == score([measured], rows(1.6)) == score([measured])

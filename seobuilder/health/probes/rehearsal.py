@@ -16,7 +16,7 @@ from seobuilder.planning.model import Parameter, Plan
 from seobuilder.recipe.spec import Recipe
 from seobuilder.report.model import Finding
 from seobuilder.report.probes import RehearsalRecord
-from seobuilder.report.score import SLOW
+from seobuilder.report.score import LEARNED, SLOW
 from seobuilder.report.text import plural
 
 ROWS, STEPS = 16, 20
@@ -57,7 +57,8 @@ def rehearse(
             found = output_losses(model(**rows.inputs), recipe, rows)
             losses.append({name: _number(found[name]) for name in names})
             total = torch.stack([found[name] for name in names]).sum()
-            if len(losses) > STEPS or not total.isfinite() or not total.requires_grad:
+            is_known = all(float(found[n].detach()) <= LEARNED * chances[n] for n in names)
+            if is_known or len(losses) > STEPS or not total.isfinite() or not total.requires_grad:
                 break
             optimizer.zero_grad()
             torch.autograd.backward(total)

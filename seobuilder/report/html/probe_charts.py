@@ -111,7 +111,7 @@ def _rehearsal(probes: Probes) -> Chart | None:
     if record is None:
         return None
     title = f"{plural(record.rows, 'row')} learned by heart"
-    unit = f"loss of {record.name} by step of AdamW, predicted is that of guessing"
+    unit = f"loss of {record.name} by step of AdamW; dashed, that of guessing"
     guessing = [record.chance] * len(record.losses)
     return _chart("rehearsal", title, unit, Curve(measured=record.losses, predicted=guessing))
 
