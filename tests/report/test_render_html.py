@@ -155,6 +155,14 @@ def test_the_verdict_follows_from_the_findings(
     assert ("There is nothing to change." in page.text) == (not severities & {"error", "warning"})
 
 
+def test_warnings_of_what_hardly_trains_make_a_model_unfit(report: Report) -> None:
+    warning = next(f for f in deep_report().findings if f.severity == "warning")
+    deep = warning.model_copy(update={"code": "P505"})
+    page = render_html(report.model_copy(update={"findings": (deep,)}))
+    assert Page(page).headings[0] == ("h1", "Not fit to train")
+    assert '<section id="verdict" class="bad"' in page
+
+
 def test_a_page_of_500_parameters_stays_below_2_mb() -> None:
     report = deep_report(38, faults=60)
     assert len(report.parameters) == 500
