@@ -7,7 +7,6 @@ from math import sqrt
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adamw import adamw
 
 from seobuilder.report.probes import StepRecord
 
@@ -32,13 +31,13 @@ def first_steps(
         loss_of: the loss of the model as it is.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = _AdamW(parameters)
+    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.0)
     gradients: dict[str, float] = {}
     updates: dict[str, float | None] = {}
     wakes: dict[str, int] = {}
     losses = []
     for step in range(STEPS):
-        model.zero_grad()
+        optimizer.zero_grad()
         loss = loss_of()
         losses.append(loss.item())
         if loss.requires_grad:
@@ -59,44 +58,6 @@ def first_steps(
         for name in names
     ]
     return tuple(records), tuple(losses)
-
-
-class _AdamW:
-    """Torch's AdamW without decay, called as a function.
-
-    Its class loads torch's compiler as soon as there is one, for longer than a small model takes to
-    be built.
-    """
-
-    def __init__(self, parameters: list[nn.Parameter]) -> None:
-        self._parameters = parameters
-        self._averages = [torch.zeros_like(each) for each in parameters]
-        self._squares = [torch.zeros_like(each) for each in parameters]
-        self._steps = [torch.zeros(()) for _ in parameters]
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Take a step with the gradients that there are."""
-        state = zip(self._parameters, self._averages, self._squares, self._steps, strict=True)
-        moving = [(p, p.grad, *others) for p, *others in state if p.grad is not None]
-        if not moving:
-            return
-        parameters, gradients, averages, squares, steps = map(list, zip(*moving, strict=True))
-        adamw(
-            parameters,
-            gradients,
-            averages,
-            squares,
-            [],
-            steps,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=LEARNING_RATE,
-            weight_decay=0.0,
-            eps=1e-8,
-            maximize=False,
-        )
 
 
 def _norm(tensors: Iterable[Tensor | None]) -> float:

@@ -101,13 +101,6 @@ class _Contents:
             setattr(self.owner, self.name, self.mapping)
 
 
-def _determinism() -> tuple[bool, bool]:
-    return (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-
-
 class _Machine:
     """Torch's own state: what all models share."""
 
@@ -115,7 +108,8 @@ class _Machine:
         self._random = torch.get_rng_state()
         self._devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         self._grad = torch.is_grad_enabled()
-        self._determinism = _determinism()
+        self._deterministic = torch.are_deterministic_algorithms_enabled()
+        self._warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
         cudnn = torch.backends.cudnn
         self._cudnn = cudnn.deterministic, cudnn.benchmark
 
@@ -124,7 +118,5 @@ class _Machine:
         if self._devices:
             torch.cuda.set_rng_state_all(self._devices)
         torch.set_grad_enabled(self._grad)
-        if self._determinism != _determinism():  # setting it loads torch's compiler
-            is_on, warns = self._determinism
-            torch.use_deterministic_algorithms(is_on, warn_only=warns)
+        torch.use_deterministic_algorithms(self._deterministic, warn_only=self._warn_only)
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = self._cudnn

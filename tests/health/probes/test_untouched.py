@@ -120,21 +120,3 @@ def test_handles_of_hooks_that_were_there_still_remove_them() -> None:
     handle.remove()
     layer(torch.zeros(1, 2))
     assert heard == [1, 2, 1]
-
-
-@pytest.mark.parametrize("is_on", [False, True])
-def test_the_choice_of_algorithms_is_put_back(is_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = [(is_on, True)]
-    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: chosen[-1][0])
-    monkeypatch.setattr(
-        torch, "is_deterministic_algorithms_warn_only_enabled", lambda: chosen[-1][1]
-    )
-    monkeypatch.setattr(
-        torch, "use_deterministic_algorithms", lambda on, warn_only: chosen.append((on, warn_only))
-    )
-    with untouched(nn.Linear(1, 1)):
-        pass
-    assert chosen == [(is_on, True)]  # to set what it is would load torch's compiler
-    with untouched(nn.Linear(1, 1)):
-        torch.use_deterministic_algorithms(not is_on, warn_only=False)
-    assert chosen[-1] == (is_on, True)
