@@ -67,10 +67,8 @@ def train(
         progress = ShowProgress()
         every = loaded.recipe.training.log_steps
         trackers = [Track(name, target.parent / "tracking", every) for name in track]
-        watching: list[Track | ShowProgress] = [
-            *trackers,
-            progress,
-        ]  # the bar's clock starts when they have been begun
+        # The bar comes last, so that its clock starts when the trackers have been begun.
+        watching: list[Track | ShowProgress] = [*trackers, progress]
         try:
             trained = training.run(target, watching, resume=resume, force=force)
         except KeyboardInterrupt:

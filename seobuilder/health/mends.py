@@ -14,7 +14,6 @@ from math import inf
 
 from seobuilder.health.size_checks import far_band
 from seobuilder.planning.blocks import blocks_of
-from seobuilder.planning.depth_advice import with_skips
 from seobuilder.planning.methods import NotApplicable, decide
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
 from seobuilder.planning.norm_remedies import (
@@ -25,6 +24,7 @@ from seobuilder.planning.norm_remedies import (
 )
 from seobuilder.planning.remedies import delete, redraw, set_value
 from seobuilder.planning.residual import has_skip
+from seobuilder.planning.skip_remedies import with_skips
 from seobuilder.planning.sound import excess, is_zero, sound_draw
 from seobuilder.planning.stray import (
     MATRICES,
@@ -45,7 +45,8 @@ Changes = tuple[Change, ...]
 
 CLOSE, CELLS, LOOSE = (0.97, 1.03), (0.4, 2.5), (0.05, 2.0)
 """Between which times of a sound std a weight passes: where every layer multiplies what the ones
-before it gave, in recurrent layers in a row, and where a norm or a skip path stands between."""
+before it gave, in recurrent layers with nothing between, and where a norm or a skip path stands
+between."""
 
 SMALL_HEAD, ZERO_HEAD = "method: normal, std: 0.02", "method: zeros"
 
@@ -91,8 +92,8 @@ class Mender:
             return self.redrawn(self.strays(node.name, LOOSE), LOOSE)
         first = blocks[0]
         is_transformer, normed = first.kind == "transformer_block", is_normed(node)
-        is_bare = not normed and not any(map(has_skip, blocks))
-        band = CLOSE if multiplies(node) else CELLS if is_bare and not is_transformer else LOOSE
+        is_cell = first.kind == "recurrent_layer" and not normed and not any(map(has_skip, blocks))
+        band = CLOSE if multiplies(node) else CELLS if is_cell else LOOSE
         if strays := self.strays(node.name, band, adds=adds(node)):
             return self.redrawn(strays, band)
         if is_transformer and (skips := with_skips(self.loaded, self.plan, node)):

@@ -60,9 +60,8 @@ class ConvBlock(Activated):
 
     y = dropout(activation(norm([conv_1(x), conv_2(x), ...]))), channels concatenated in the order
     given; the norm may stand after the activation, and a skip path adds x, as `Activated` says.
-    Padded positions are zero when the convolutions
-    see them, as the sequence's surroundings are; where a convolution pads less than keeps T, the
-    block adds the rest.
+    Padded positions are zero when the convolutions see them, as the sequence's surroundings are;
+    where a convolution pads less than keeps T, the block adds the rest.
 
     Shapes: x [B, T, C] and mask [B, T] to [B, T, sum of the convolutions' channels]. The
     convolutions keep T.

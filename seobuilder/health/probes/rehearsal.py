@@ -124,8 +124,7 @@ def _groups(model: nn.Module, plan: Plan) -> list[dict[str, Any]]:
 
 
 def _share(parameter: Parameter | None) -> float:
-    is_table = parameter is None or parameter.role in ("embedding", "position")
-    if parameter is None or is_table or parameter.fans is None:
+    if parameter is None or parameter.fans is None or parameter.role in ("embedding", "position"):
         return 1.0
     return min(1.0, WIDTH / parameter.fans.fan_in)
 
