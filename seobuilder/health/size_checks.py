@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from math import inf, log, sqrt
 
 from seobuilder.planning.blocks import blocks_of
@@ -48,7 +49,7 @@ def check_sizes(plan: Plan) -> list[Finding]:
 
 
 def _zeros_in_some(plan: Plan, module: Node) -> Iterator[Finding]:
-    """Blocks whose layers are all zeros, where those of other blocks are not."""
+    """Blocks whose layers are all zeros, where those of other blocks are not, by rule."""
     prefix, blocks = blocks_of(module)
     layers = [
         [a for a in drawn_in(plan, f"{prefix}.{block.name}") if a.parameter.role != "residual_out"]
@@ -57,8 +58,10 @@ def _zeros_in_some(plan: Plan, module: Node) -> Iterator[Finding]:
     zeros = [drawn for drawn in layers if drawn and all(map(is_zero, drawn))]
     if len(zeros) == len(layers):
         return
-    for drawn in zeros:
-        names = [each.parameter.name for each in drawn]
+    by_rule: dict[RuleReference, list[str]] = {}
+    for each in chain.from_iterable(zeros):
+        by_rule.setdefault(each.rule, []).append(each.parameter.name)
+    for rule, names in by_rule.items():
         yield Finding(
             code="H028",
             severity="warning",
@@ -66,7 +69,7 @@ def _zeros_in_some(plan: Plan, module: Node) -> Iterator[Finding]:
             message=f"{listed(names)} drawn as zeros, and the layers of other blocks are not",
             measured=0.0,
             expected=1.0,
-            rule=drawn[0].rule.mark.place,
+            rule=rule.mark.place,
             source="a block of zeros adds nothing; as a choice it is made for all of a stack",
             suggestion="draw them as those of the other blocks",
         )

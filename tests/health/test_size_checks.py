@@ -73,6 +73,8 @@ def test_weights_may_be_smaller_where_norms_stand_between() -> None:
 def test_zeros_are_told_where_other_blocks_have_none() -> None:
     one = found(rule('match: "facts.1.*.weight", method: zeros'))
     assert one == [("facts.1.linear.weight", 0.0, "r.yaml:19")]
+    two = found(rule('match: "facts.<0-1>.*.weight", method: zeros'))
+    assert two == [("facts", 0.0, "r.yaml:19")], "one finding for each rule"
     assert found(("method: kaiming_normal", "method: zeros")) == []
 
 
