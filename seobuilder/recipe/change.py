@@ -15,7 +15,8 @@ class Change(BaseModel):
     items as they are written in `file`, with presets unexpanded and before any other edit, so that
     what is inserted before an item that another edit deletes stays; `file` is relative to the
     recipe's folder; `yaml` is one line in flow style. `line` is that of the value as it stands, of
-    the item that an insertion comes before, or of what a new key or a last item is added to.
+    the item that an insertion comes before, or of what a new key or a last item is added to; a new
+    section has none.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

@@ -25,12 +25,13 @@ from seobuilder.recipe.document import (
 class Place(NamedTuple):
     """A file, relative to the recipe's folder, and the path of a value in it, as it is written.
 
-    `line` is the value's, or, of a value that is new, that of what would hold it.
+    `line` is the value's, or, of a value that is new, that of what would hold it; None of a section
+    that is new, which may stand anywhere.
     """
 
     file: str
     path: tuple[str | int, ...]
-    line: int
+    line: int | None
 
 
 class Written:
@@ -59,7 +60,8 @@ class Written:
         if place is None:
             return None
         if depth < len(path):
-            return place._replace(path=(*place.path, *path[depth:]))
+            line = place.line if depth else None
+            return place._replace(path=(*place.path, *path[depth:]), line=line)
         # A value that was made for a key has the mark of what it was made from.
         if path and isinstance(path[-1], str) and place.path[-1] != path[-1]:
             return None

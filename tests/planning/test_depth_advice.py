@@ -71,6 +71,9 @@ def test_the_edit_adds_skip_paths_and_norms_where_there_are_none(load: Load) -> 
     (bare,) = warnings(load, body, NONE)
     norm = '{match: "body.*", method: layer_norm, placement: before_activation}'
     assert edits(bare) == ["set modules plain", f"set normalization {norm}"]
+    (none,) = warnings(load, body, norms="")
+    assert edits(none) == ["set modules plain", f"set normalization [{norm}]"]
+    assert [change.line for change in none.changes] == [7, None], "a new section has no line"
 
 
 def test_no_edit_where_every_block_changes_the_shape(load: Load) -> None:
