@@ -7,7 +7,7 @@ from statistics import fmean
 import pytest
 from probed_models import XAVIER, mlp, transformer
 
-from seobuilder.health.probes.prediction import kurtosis_term, slope_square
+from seobuilder.health.probes.prediction import kurtosis_term, predict, slope_square
 from seobuilder.report.probes import Probes, SignalRecord
 from seobuilder.stages import Building
 
@@ -39,6 +39,32 @@ def test_relu_under_xavier_loses_half_of_the_square_a_layer() -> None:
     last = found["body.4"].gradient
     assert last is not None
     assert steep == pytest.approx([last * 0.5 ** ((4 - k) / 2) for k in range(4)])
+
+
+def residual(more: str, rules: str = XAVIER) -> Building:
+    return mlp(4, width=64, activation=f"relu, {more}", rules=rules)
+
+
+def test_a_skip_path_adds_its_own_to_the_gradient_of_the_branch() -> None:
+    found = signals(residual("residual: scaled, residual_scale: 2"))
+    last = found["body.3"].gradient
+    assert last is not None
+    # The Jacobian's square is that of the skip path, 1, and of twice the branch, 4 * 1/2.
+    steep = [found[f"body.{index}"].gradient_expected for index in range(3)]
+    assert steep == pytest.approx([last * 3 ** ((3 - k) / 2) for k in range(3)])
+
+
+@pytest.mark.parametrize(("skips", "added"), [("none", 0), ("plain", 5 / 64)])
+def test_a_norm_holds_the_length_of_signals_unless_a_skip_path_leads_around_it(
+    skips: str, added: float
+) -> None:
+    scale = "  - {role: norm_scale, method: ones}"
+    norm = "normalization:\n  - {match: '**', method: layer_norm, placement: after_activation}"
+    made = residual(f"residual: {skips}", f"{scale}\n{XAVIER}\n{norm}")
+    prediction = predict(made.plan, made.loaded.recipe, made.batch[0])
+    assert prediction is not None
+    spreads = [prediction.spread[f"body.{index}"] for index in range(4)]
+    assert spreads == pytest.approx([added * index for index in range(4)])
 
 
 @pytest.mark.parametrize(
