@@ -70,6 +70,13 @@ def test_weights_may_be_smaller_where_norms_stand_between() -> None:
     assert [place for place, *_ in found(rule(f"{small}1"))] == ["body.blocks"]
 
 
+def test_weights_may_be_smaller_where_skip_paths_lead_around_them() -> None:
+    small = "method: kaiming_normal", "method: normal, std: 0.01"
+    skips = "activation: relu", "activation: relu, residual: plain"
+    assert [place for place, *_ in found(small)] == ["facts"]
+    assert found(small, skips) == []
+
+
 def test_zeros_are_told_where_other_blocks_have_none() -> None:
     one = found(rule('match: "facts.1.*.weight", method: zeros'))
     assert one == [("facts.1.linear.weight", 0.0, "r.yaml:19")]

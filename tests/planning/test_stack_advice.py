@@ -58,6 +58,7 @@ def test_xavier_halves_the_variance_at_each_relu(planned: Planned) -> None:
         (mlp(5), 'match: "facts.**.weight", method: kaiming_uniform, nonlinearity: auto'),
         (mlp(5), 'match: "facts.**.weight", method: xavier_normal, gain: "sqrt(2)"'),
         (mlp(5), 'match: "facts.**.weight", method: orthogonal'),
+        (mlp(20).replace("relu", "relu, residual: plain"), XAVIER),
     ],
 )
 def test_no_word_on_what_keeps_the_size_or_is_shallow(
