@@ -81,6 +81,26 @@ def test_no_edit_where_every_block_changes_the_shape(load: Load) -> None:
     assert warning.changes == ()
 
 
+def test_norms_in_front_of_branches_come_with_one_of_embeddings(load: Load) -> None:
+    (bare,) = warnings(load, f"kind: transformer, depth: 12, {FFN}", NONE)
+    norm = '{match: "body.blocks.*", method: rms_norm, placement: pre, embedding: true}'
+    assert edits(bare) == ["set modules plain", f"set normalization {norm}"]
+
+
+@pytest.mark.parametrize("more", ["stride: 2", "pool: 2"])
+def test_no_edit_where_every_layer_makes_an_image_smaller(load: Load, more: str) -> None:
+    plan = make_plan(
+        load(
+            inputs="page: {kind: image, height: 1024, width: 1024, channels: 8}",
+            modules=f"body: {{from: page, kind: conv, channels: {[8] * 9}, kernel: 3, {more}}}\n"
+            "meaning: {kind: pool, from: body, method: mean}",
+            outputs="answer: {kind: classification, from: meaning, labels: [yes, no]}",
+        )
+    )
+    (warning,) = (warning for warning in plan.warnings if warning.code == "P505")
+    assert warning.changes == ()
+
+
 @pytest.mark.parametrize("name", recipe_names())
 def test_shipped_recipes_give_no_reason(name: str) -> None:
     assert "P505" not in {warning.code for warning in make_plan(load_recipe(name)).warnings}
