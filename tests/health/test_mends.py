@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from seobuilder.health.mends import Mender
+from seobuilder.planning.planner import make_plan
 from seobuilder.recipe.load import parse_recipe
-from seobuilder.report.model import Report
+from seobuilder.report.model import Finding, Report
 from seobuilder.stages import Building
 
 RECIPE = """\
@@ -63,6 +65,47 @@ def test_a_finding_says_what_to_change(rule: str, code: str | None, expected: li
         said = [f"{change.action} {change.yaml}" for change in finding.changes]
         assert len(said) == len(expected)
         assert all(part in each for part, each in zip(expected, said, strict=True))
+
+
+STACK = """\
+version: 1
+name: stack
+inputs:
+  query: {{kind: tokens, vocab_size: 32, max_length: 12}}
+modules:
+  words: {{kind: token_embedding, from: query, width: 32}}
+  body: {{from: words, {body}}}
+  summary: {{kind: pool, from: body, method: mean}}
+outputs:
+  answer: {{kind: classification, from: summary, labels: 4}}
+initialization:
+  - {{match: "**.bias", method: zeros}}
+  - {{match: "body.**", method: orthogonal, gain: {gain}}}
+  - {{match: "**", method: normal, std: 0.02}}
+"""
+MLP = "kind: mlp, widths: [32, 32], activation: tanh"
+CELLS = "kind: recurrent, cell: gru, width: 32, depth: 2"
+
+
+@pytest.mark.parametrize(
+    ("body", "gain", "section"),
+    [
+        (MLP, 0.9, "initialization"),
+        (f"{MLP}, residual: plain", 0.9, "normalization"),
+        (f"{MLP}, residual: plain", 0.01, "initialization"),
+        (CELLS, 0.9, "normalization"),
+        (CELLS, 0.3, "initialization"),
+        (f"{CELLS}, residual: plain", 0.3, "normalization"),
+    ],
+)
+def test_weights_that_are_close_enough_for_their_stack_are_left_to_norms(
+    body: str, gain: float, section: str
+) -> None:
+    """A plain layer multiplies, a cell has gates, and a skip path leads around either."""
+    loaded = parse_recipe(STACK.format(body=body, gain=gain).encode(), "r.yaml", Path())
+    steep = Finding(code="H021", severity="error", place="body", message="steep", measured=9)
+    (finding,) = Mender(loaded, make_plan(loaded), [steep]).mended()
+    assert finding.changes[0].path[0] == section
 
 
 def test_a_report_without_a_recipe_has_no_changes() -> None:
