@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from seobuilder.health.probes.rehearsal import check_rehearsal, rehearse
+from seobuilder.building.losses import output_losses
+from seobuilder.health.probes.rehearsal import (
+    MOST_FLOPS,
+    RATE,
+    ROWS,
+    STEPS,
+    WIDTH,
+    check_rehearsal,
+    rehearse,
+)
 from seobuilder.recipe.load import load_recipe, parse_recipe
 from seobuilder.report.model import Finding
 from seobuilder.report.probes import RehearsalRecord
@@ -52,8 +63,11 @@ def building(
     norm: str = "method: none",
     more: str = "",
     loss: str = "",
+    widths: Sequence[int] = (),
 ) -> Building:
-    text = RECIPE.format(widths=[32] * depth, more=more, norm=norm, draw=draw, loss=loss)
+    text = RECIPE.format(
+        widths=[*widths] or [32] * depth, more=more, norm=norm, draw=draw, loss=loss
+    )
     return Building(parse_recipe(text.encode(), "rows.yaml", folder))
 
 
@@ -123,6 +137,34 @@ def test_the_model_stays_as_it_was(folder: Path) -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert all(p.grad is None for p in made.model.parameters()) and made.model.training
     assert torch.equal(random, torch.get_rng_state())
+
+
+def test_the_first_step_is_the_smaller_the_more_inputs_a_layer_has(folder: Path) -> None:
+    """AdamW's first step moves all that has a gradient by its rate."""
+    made = building(folder, widths=[2 * WIDTH, 8 * WIDTH])
+    model, recipe = made.model, made.loaded.recipe
+    rows = made.batch[0].distinct(ROWS)
+    (record,) = rehearse(model, made.plan, recipe, made.batch[0])
+    output_losses(model(**rows.inputs), recipe, rows)["y"].backward()
+    parts = {"body.1.linear.weight": 2, "y.linear.weight": 8}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None
+            parameter -= RATE / parts.get(name, 1) * parameter.grad.sign()
+        stepped = output_losses(model(**rows.inputs), recipe, rows)["y"]
+    assert record.losses[1] == pytest.approx(float(stepped), rel=1e-3)
+
+
+def test_a_model_of_more_than_some_seconds_is_not_rehearsed(folder: Path) -> None:
+    made = building(folder)
+    most = int(MOST_FLOPS / ROWS / STEPS / 3)  # back and forth is three times forth
+
+    def rehearsed(flops: int) -> bool:
+        root = replace(made.plan.root, flops=flops - made.plan.flops)
+        plan = replace(made.plan, root=root)
+        return rehearse(made.model, plan, made.loaded.recipe, made.batch[0]) != ()
+
+    assert rehearsed(most) and not rehearsed(most + 1)
 
 
 def test_strong_smoothing_and_random_rows_have_nothing_to_learn(folder: Path) -> None:
