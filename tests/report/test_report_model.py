@@ -11,9 +11,10 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 from report_samples import deep_report
 
-from seobuilder.report.model import OutputRecord, Report
+from seobuilder.report.model import Finding, OutputRecord, Report
 from seobuilder.report.render_json import render_json
 from seobuilder.report.schema import report_schema
+from seobuilder.report.score import UNHEALTHY
 
 
 def test_verdict_issues_and_warnings_follow_from_the_findings(report: Report) -> None:
@@ -22,6 +23,13 @@ def test_verdict_issues_and_warnings_follow_from_the_findings(report: Report) ->
     assert [f.code for f in report.warnings] == ["P301"]
     sound = report.model_copy(update={"findings": report.warnings})
     assert (sound.verdict, sound.is_healthy) == ("healthy", True)
+
+
+def test_an_error_is_unhealthy_however_small_its_risk(report: Report) -> None:
+    """A layer that is a copy of another trains, and yet is no model that was asked for."""
+    copied = Finding(code="H004", severity="error", place="third.weight", message="a copy")
+    found = report.model_copy(update={"findings": (copied,)})
+    assert (found.score < UNHEALTHY, found.verdict) == (True, "unhealthy")
 
 
 @pytest.mark.parametrize("deep", [False, True])
