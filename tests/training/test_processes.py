@@ -51,7 +51,8 @@ changes = json.loads(sys.argv[1])
 try:
     train("small.yaml", "out", changes, callbacks=[Note()])
 except KeyboardInterrupt:
-    assert len(Note.losses) == 5
+    pass
+assert len(Note.losses) == 5
 trained = train("small.yaml", "out", changes, callbacks=[Note()], resume=True)
 torch.save(trained.model.state_dict(), f"rank_{rank}.pt")
 with open(f"rank_{rank}.json", "w") as file:
