@@ -134,7 +134,12 @@ def _is_normalized(block: Node) -> bool:
 
 def _own(node: Node) -> float:
     """What one layer adds: its activation's kurtosis over its units."""
-    widths = [parameter.shape[0] for part in node.walk() for parameter in part.parameters]
+    widths = [
+        parameter.shape[0]
+        for part in node.walk()
+        for parameter in part.parameters
+        if parameter.role != "residual_scale"  # one factor may be that of all units
+    ]
     if not widths or node.kind in ("embedding", "token_embedding"):
         return 0.0
     activation = str(node.settings.get("activation", "identity"))

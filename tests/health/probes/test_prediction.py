@@ -54,11 +54,12 @@ def test_a_skip_path_adds_its_own_to_the_gradient_of_the_branch() -> None:
     assert steep == pytest.approx([last * 3 ** ((3 - k) / 2) for k in range(3)])
 
 
-@pytest.mark.parametrize(("skips", "added"), [("none", 0), ("plain", 5 / 64)])
+@pytest.mark.parametrize(("skips", "added"), [("none", 0), ("plain", 5 / 64), ("rezero", 5 / 64)])
 def test_a_norm_holds_the_length_of_signals_unless_a_skip_path_leads_around_it(
     skips: str, added: float
 ) -> None:
-    scale = "  - {role: norm_scale, method: ones}"
+    roles = ["norm_scale", *(["residual_scale"] if skips == "rezero" else [])]
+    scale = "\n".join(f"  - {{role: {role}, method: ones}}" for role in roles)
     norm = "normalization:\n  - {match: '**', method: layer_norm, placement: after_activation}"
     made = residual(f"residual: {skips}", f"{scale}\n{XAVIER}\n{norm}")
     prediction = predict(made.plan, made.loaded.recipe, made.batch[0])
