@@ -41,13 +41,12 @@ class _Effort(NamedTuple):
 
     vectors: int
     fewest: int
-    share: float
+    share: float = 0.75  # without a gap the bracket's lower end lags behind its upper one
 
 
 # One vector may lie nearly across the singular vector of a value that stands alone above the
-# others, and then misses it; several don't. Where a distribution is declared none stands alone, and
-# without a gap the bracket's lower end lags behind its upper one.
-_ONE, _SEVERAL = _Effort(1, 4, 0.75), _Effort(12, 3, 0.5)
+# others, and then misses it; several don't. Where a distribution is declared none stands alone.
+_ONE, _SEVERAL = _Effort(1, 4), _Effort(8, 3)
 
 # Width of the bracket at which it stops, by the error that is asked for. With fewer products it
 # stops only where nothing is left to find.

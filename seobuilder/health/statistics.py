@@ -121,7 +121,7 @@ def _sum_finite(block: Tensor, wide: Tensor, total: float) -> _Sums:
     if count == 0:
         return _Sums()
     mean = total / count
-    low, high = float(block.amin()), float(block.amax())
+    low, high = map(float, block.aminmax())
     l2_squared = float(torch.dot(wide, wide))
     squares = l2_squared - total * mean
     if not squares > _ENOUGH * l2_squared:
