@@ -97,14 +97,27 @@ def _regression(spec: OutputSpec, answers: Tensor, target: Tensor) -> dict[str, 
 
 
 def _ranking(scores: Tensor, relevance: Tensor, group: Tensor) -> dict[str, Any]:
-    from torchmetrics.retrieval import RetrievalMRR, RetrievalNormalizedDCG
+    from torchmetrics.retrieval import RetrievalNormalizedDCG
 
     ndcg = RetrievalNormalizedDCG(empty_target_action="skip", top_k=TOP)
-    mrr = RetrievalMRR(empty_target_action="skip")
     return {
         f"ndcg@{TOP}": ndcg(scores, relevance.exp2() - 1, indexes=group),
-        "mrr": mrr(scores, relevance > 0, indexes=group),
+        "mrr": _reciprocal_places(scores, relevance > 0, group),
     }
+
+
+def _reciprocal_places(scores: Tensor, relevant: Tensor, group: Tensor) -> Tensor:
+    """The mean over groups of 1 / the place of the best relevant row; one that ties is half ahead.
+
+    By hand, for torchmetrics counts no row whose score is 0 or less.
+    """
+    lists = group.unique(return_inverse=True)[1]
+    best = scores.new_full((int(lists.max()) + 1,), -torch.inf)
+    best = best.scatter_reduce(0, lists[relevant], scores[relevant], "amax")
+    own = best[lists]
+    ahead = (scores > own).double() + 0.5 * ((scores == own) & ~relevant).double()
+    place = torch.ones_like(best, dtype=torch.double).scatter_add(0, lists, ahead)
+    return (1 / place)[best > -torch.inf].mean()
 
 
 def _embedding(first: Tensor, second: Tensor) -> dict[str, Any]:

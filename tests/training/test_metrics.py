@@ -59,6 +59,19 @@ def test_ranking_by_hand() -> None:
     assert found["mrr"] == 0.5
 
 
+def test_places_count_by_the_order_of_scores_not_by_their_sign() -> None:
+    relevance, group = torch.tensor([0.0, 1.0, 2.0, 0.0, 1.0]), torch.tensor([3, 3, 3, 1, 1])
+    scores = torch.tensor([-1.0, -3.0, -2.0, 0.5, 0.0])
+    for shift in (0.0, 4.0):
+        assert measure(spec("ranking"), scores + shift, relevance, group)["mrr"] == 0.5
+
+
+def test_rows_that_tie_with_a_relevant_one_are_half_ahead() -> None:
+    scores, relevance = torch.zeros(5), torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0])
+    for order in (relevance, relevance.flip(0)):
+        assert measure(spec("ranking"), scores, order)["mrr"] == pytest.approx(1 / 3)
+
+
 def test_embeddings_find_their_other_side() -> None:
     first = torch.eye(4)
     second = first[[0, 1, 3, 2]] + 0.1 * first
