@@ -121,16 +121,20 @@ def _reciprocal_places(scores: Tensor, relevant: Tensor, group: Tensor) -> Tenso
 
 
 def _embedding(first: Tensor, second: Tensor) -> dict[str, Any]:
-    """How a row's second ranks among all seconds, by the product with its first."""
-    places = []
+    """How a row's second ranks among all seconds, by the product with its first.
+
+    Those that tie stand in an order of chance, so that vectors that are all alike find nothing.
+    """
+    hits, places = [], []
     for start in range(0, len(first), AT_ONCE):
         part = first[start : start + AT_ONCE]
         products = part @ second.T
         rows = torch.arange(len(part))
-        own = products[rows, start + rows]
-        places.append((products > own[:, None]).sum(dim=1) + 1)
-    place = torch.cat(places).double()
-    return {"accuracy": (place == 1).double().mean(), "mrr": (1 / place).mean()}
+        own = products[rows, start + rows][:, None]
+        ahead, alike = (products > own).sum(dim=1), (products == own).sum(dim=1).double()
+        hits.append((ahead == 0) / alike)
+        places.append(ahead + (alike + 1) / 2)
+    return {"accuracy": torch.cat(hits).mean(), "mrr": (1 / torch.cat(places)).mean()}
 
 
 FUNCTIONS: dict[str, Callable[..., dict[str, Any]]] = {

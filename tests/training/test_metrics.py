@@ -77,3 +77,8 @@ def test_embeddings_find_their_other_side() -> None:
     second = first[[0, 1, 3, 2]] + 0.1 * first
     found = measure(spec("embedding"), first, second)
     assert found == {"accuracy": 0.5, "mrr": 0.75}
+
+
+def test_embeddings_that_are_all_alike_find_one_by_chance() -> None:
+    found = measure(spec("embedding"), torch.ones(4, 3), torch.ones(4, 3))
+    assert found == {"accuracy": 0.25, "mrr": 1 / 2.5}
