@@ -53,7 +53,7 @@ class Asked:
         return names[0] if len(names) == 1 and names[0] in self._recipe.token_inputs else None
 
     def evaluate(self, file: Path) -> dict[str, float]:
-        """Losses and metrics of the rows of a file that has the recipe's columns.
+        """Losses and metrics of the rows of a file that has the recipe's columns; NaN: undefined.
 
         Raises:
             DataError: it is invalid.

@@ -85,7 +85,10 @@ class Callback:
         """After each step: weights have moved, gradients are those that moved them."""
 
     def on_evaluate(self, state: State, split: str, figures: Mapping[str, float]) -> None:
-        """After rows were looked at: `split` is validation or test, `figures` by metric."""
+        """After rows were looked at: `split` is validation or test.
+
+        `figures` are by metric, NaN for one that has no meaning on these rows.
+        """
 
     def on_end(self, state: State) -> None:
         """After the last step; not where the run was interrupted."""

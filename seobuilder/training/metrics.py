@@ -1,12 +1,13 @@
 """What is measured of each kind of output, by torchmetrics.
 
-Each function takes answers and targets of labelled rows only, on the CPU.
+Each function takes finite answers and targets of labelled rows only, one at least, on the CPU.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from math import nan
 from typing import Any
 
 import torch
@@ -26,79 +27,99 @@ AT_ONCE = 2048
 def measure(
     spec: OutputSpec, answers: Tensor, target: Tensor, group: Tensor | None = None
 ) -> dict[str, float]:
-    """All metrics of one output, by name; none where no row has a label.
+    """All metrics of one output, by name; NaN for one that has no meaning on these rows.
 
     Shapes: as the output's head gives them, and as `Batch` has targets; of an embedding, `target`
     is the other side's. Accuracy, macro F1, AUC (labels one against the rest) and the calibration
     error (15 bins; Guo et al. 2017, arXiv:1706.04599) are from 0 to 1. NDCG takes gains of
     2^relevance - 1 over the first 10; a query without relevant rows does not count.
+
+    A mean over labels leaves out one without a figure: AUC needs rows with the label and rows
+    without it, F1 a row that has it or is said to. Spearman needs targets that differ, and answers
+    that do. Answers that are not finite have no figure at all.
     """
-    function: Callable[..., dict[str, Any]] = FUNCTIONS[spec.kind]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of labels that no row has
-        if spec.kind == "embedding":
-            found = function(answers, target)
-        elif spec.kind == "ranking":
-            known = ~target.isnan()
-            lists = torch.zeros(len(target), dtype=torch.long) if group is None else group
-            found = function(answers[known], target[known], lists[known]) if known.any() else {}
-        else:
-            found = function(spec, answers, target)
-    assert not found or found.keys() == METRICS[spec.kind].keys()
-    return {name: float(value) for name, value in found.items()}
+    if spec.kind == "regression" and spec.is_rate:
+        answers = answers.sigmoid()
+    given = [answers, target]
+    if spec.kind == "ranking":
+        given.append(torch.zeros(len(target), dtype=torch.long) if group is None else group)
+    known = _known(spec, target)
+    given = [each[known] for each in given]
+    found: dict[str, Any] = {}
+    if known.any() and all(each.isfinite().all() for each in given):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of labels that no row has
+            found = FUNCTIONS[spec.kind](*given)
+        assert found.keys() == METRICS[spec.kind].keys()
+    return {name: float(found.get(name, nan)) for name in METRICS[spec.kind]}
 
 
-def _classification(spec: OutputSpec, logits: Tensor, target: Tensor) -> dict[str, Any]:
+def _known(spec: OutputSpec, target: Tensor) -> Tensor:
+    """Which rows [B] are measured: those with all of their labels."""
+    if spec.kind == "embedding":
+        return torch.ones(len(target), dtype=torch.bool)
+    if spec.kind == "classification":
+        return target != UNLABELLED
+    known = ~target.isnan()
+    return known if known.ndim == 1 else known.all(dim=1)
+
+
+def _classification(logits: Tensor, target: Tensor) -> dict[str, Any]:
     from torchmetrics.functional import classification as metrics
 
-    known = target != UNLABELLED
-    if not known.any():
-        return {}
-    probabilities, target = logits[known].softmax(dim=1), target[known]
-    classes = logits.shape[1]
+    probabilities, classes = logits.softmax(dim=1), logits.shape[1]
+    areas = metrics.multiclass_auroc(probabilities, target, classes, average="none")
     return {
         "accuracy": metrics.multiclass_accuracy(probabilities, target, classes, average="micro"),
         "macro_f1": metrics.multiclass_f1_score(probabilities, target, classes, average="macro"),
-        "auc": metrics.multiclass_auroc(probabilities, target, classes, average="macro"),
+        "auc": _mean_area(areas, target.bincount(minlength=classes), len(target)),
         "calibration_error": metrics.multiclass_calibration_error(probabilities, target, classes),
     }
 
 
-def _multilabel(spec: OutputSpec, logits: Tensor, target: Tensor) -> dict[str, Any]:
+def _multilabel(logits: Tensor, target: Tensor) -> dict[str, Any]:
     from torchmetrics.functional import classification as metrics
 
-    known = ~target.isnan().any(dim=1)
-    if not known.any():
-        return {}
-    probabilities, labels = logits[known].sigmoid(), target[known].long()
+    probabilities, labels = logits.sigmoid(), target.long()
     count = labels.shape[1]
     flat, flat_labels = probabilities.flatten(), labels.flatten()
+    f1 = metrics.multilabel_f1_score(probabilities, labels, count, average="none")
+    areas = metrics.multilabel_auroc(probabilities, labels, count, average="none")
     return {
         "accuracy": metrics.binary_accuracy(flat, flat_labels),
-        "macro_f1": metrics.multilabel_f1_score(probabilities, labels, count, average="macro"),
-        "auc": metrics.multilabel_auroc(probabilities, labels, count, average="macro"),
+        "macro_f1": f1[((labels == 1) | (probabilities > 0.5)).any(dim=0)].mean(),
+        "auc": _mean_area(areas, labels.sum(dim=0), len(labels)),
         "calibration_error": metrics.binary_calibration_error(flat, flat_labels),
     }
 
 
-def _regression(spec: OutputSpec, answers: Tensor, target: Tensor) -> dict[str, Any]:
+def _mean_area(areas: Tensor, positives: Tensor, rows: int) -> Tensor:
+    """The mean over labels, by how many rows have them; torchmetrics says 0 of none and of all."""
+    return areas[(positives > 0) & (positives < rows)].mean()
+
+
+def _regression(values: Tensor, target: Tensor) -> dict[str, Any]:
     from torchmetrics.functional import mean_absolute_error, spearman_corrcoef
 
-    assert spec.kind == "regression"
-    values = answers.sigmoid() if spec.is_rate else answers
-    known = ~(target.isnan() if target.ndim == 1 else target.isnan().any(dim=1))
-    if known.sum() < 2:
-        return {}
-    values, target = values[known].double(), target[known].double()
+    values, target = values.double(), target.double()
+    columns, targets = (each.reshape(len(each), -1) for each in (values, target))
+    differ = (targets != targets[0]).any(dim=0)
+    columns, targets = columns[:, differ], targets[:, differ]
+    orders = [
+        spearman_corrcoef(column, other) if (column != column[0]).any() else torch.tensor(nan)
+        for column, other in zip(columns.T, targets.T, strict=True)
+    ]
     return {
         "mean_absolute_error": mean_absolute_error(values, target),
-        "spearman": spearman_corrcoef(values, target).mean(),
+        "spearman": torch.stack(orders).mean() if orders else nan,
     }
 
 
 def _ranking(scores: Tensor, relevance: Tensor, group: Tensor) -> dict[str, Any]:
     from torchmetrics.retrieval import RetrievalNormalizedDCG
 
+    if not (relevance > 0).any():
+        return {f"ndcg@{TOP}": nan, "mrr": nan}
     ndcg = RetrievalNormalizedDCG(empty_target_action="skip", top_k=TOP)
     return {
         f"ndcg@{TOP}": ndcg(scores, relevance.exp2() - 1, indexes=group),
@@ -111,7 +132,7 @@ def _reciprocal_places(scores: Tensor, relevant: Tensor, group: Tensor) -> Tenso
 
     By hand, for torchmetrics counts no row whose score is 0 or less.
     """
-    lists = group.unique(return_inverse=True)[1]
+    lists = torch.unique(group, return_inverse=True)[1]
     best = scores.new_full((int(lists.max()) + 1,), -torch.inf)
     best = best.scatter_reduce(0, lists[relevant], scores[relevant], "amax")
     own = best[lists]

@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from seobuilder.recipe.spec.training import METRICS
+from seobuilder.report.text import number as digits
 from seobuilder.training.callbacks import Callback, State
+from seobuilder.training.journal import number
 
 LINE_SECONDS = 10.0
 """Seconds between two lines where there is no terminal."""
@@ -64,7 +66,9 @@ class ShowProgress(Callback):
         names = ["loss"]
         for name, spec in state.recipe.outputs.items():
             names += [f"{name}.{next(iter(METRICS[spec.kind]))}"]
-        shown = ", ".join(f"{name} {figures[name]:.4g}" for name in names if name in figures)
+        shown = ", ".join(
+            f"{name} {digits(number(figures[name]))}" for name in names if name in figures
+        )
         self._console.print(f"step {state.step:,}, epoch {state.epoch:,}, {split}: {shown}")
 
     def on_end(self, state: State) -> None:

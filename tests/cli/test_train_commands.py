@@ -66,6 +66,9 @@ def test_a_trained_folder_answers(colours: Path, seobuild: Any) -> None:
     (colours / "some.csv").write_text("query,colour\nsea,blue\nruby,red\nsea,red\n")
     measured = json.loads(seobuild("evaluate", "out", "some.csv").out)
     assert measured["colour.accuracy"] == pytest.approx(2 / 3)
+    (colours / "one.csv").write_text("query,colour\nsea,blue\n")
+    one = json.loads(seobuild("evaluate", "out", "one.csv").out)
+    assert one["colour.auc"] is None and one["colour.accuracy"] == 1.0
     recorded = json.loads(seobuild("evaluate", "out").out)
     assert recorded["colour.accuracy"] == 1.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import StringIO
 
 import pytest
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from seobuilder.recipe.load import LoadedRecipe
 from seobuilder.training import progress
+from seobuilder.training.callbacks import State
 from seobuilder.training.progress import ShowProgress
 from seobuilder.training.run import train
 
@@ -47,6 +48,16 @@ def test_lines_where_there_is_no_terminal(small: Small) -> None:
         strict=True,
     ):
         assert re.fullmatch(f"{place}: {figures}", line)
+
+
+def test_a_figure_without_meaning_is_a_dash(small: Small) -> None:
+    class Undefined(ShowProgress):
+        def on_evaluate(self, state: State, split: str, figures: Mapping[str, float]) -> None:
+            super().on_evaluate(state, split, {**figures, "kind.accuracy": float("nan")})
+
+    stream = StringIO()
+    train(small(*SETTINGS), callbacks=[Undefined(Console(file=stream, width=160))])
+    assert re.search(r"test: loss [\d.]+, kind\.accuracy -\n", stream.getvalue())
 
 
 def test_a_bar_on_a_terminal_that_is_taken_away(small: Small) -> None:

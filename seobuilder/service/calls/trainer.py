@@ -82,7 +82,8 @@ class CustomSEOModelTrainer:
 
         Keys: `loss` (mean over the rows), `accuracy`, `macro_f1`, `auc`, `calibration_error` (of
         the answers during the epoch), `gradient_norm` (mean over the steps, before clipping),
-        `max_gradient_norm`, `learning_rate`, `steps`, `rows`, `seconds`, `rows_per_second`.
+        `max_gradient_norm`, `learning_rate`, `steps`, `rows`, `seconds`, `rows_per_second`. A
+        metric that has no meaning on these rows, such as the AUC of a single label, is NaN.
 
         Raises:
             InvalidArgument: a batch is of another form, or there is none.
