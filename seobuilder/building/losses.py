@@ -88,6 +88,24 @@ def guess(name: str, answers: Mapping[str, Tensor], spec: OutputSpec, batch: Bat
     return Guess(float(output_loss(name, constant, spec, batch)), rows)
 
 
+def counts_for(spec: OutputSpec, name: str, batch: Batch, rows: int) -> float:
+    """What the mean loss of a batch is over: labelled rows by their weights, groups that count."""
+    if name not in batch.targets:
+        return rows
+    target = batch.targets[name]
+    labelled = is_labelled(target)
+    if spec.kind == "ranking":
+        relevance = target[labelled]
+        place = torch.unique(lists(batch, target)[labelled], return_inverse=True)[1]
+        lowest, highest = relevance.new_zeros(2, len(place))
+        if spec.loss.method == "lambda_rank":  # counts a group by its pairs
+            lowest = lowest.scatter_reduce(0, place, relevance, "amin", include_self=False)
+        highest = highest.scatter_reduce(0, place, relevance, "amax")
+        return int((highest > lowest).sum())
+    weights = batch.weights.get(name)
+    return float(labelled.sum() if weights is None else weights[labelled].sum())
+
+
 def lists(batch: Batch, target: Tensor) -> Tensor:
     """The group of each row [B]; where the data has none, all rows are one list."""
     return torch.zeros_like(target, dtype=torch.long) if batch.group is None else batch.group

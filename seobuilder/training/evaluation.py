@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import nan
 
 import numpy as np
 import torch
@@ -10,8 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
-from seobuilder.building.losses import is_labelled, output_losses
-from seobuilder.data.batches import Batch
+from seobuilder.building.losses import counts_for, output_losses
 from seobuilder.data.split import Indices
 from seobuilder.recipe.spec.training import BatchSpec
 from seobuilder.training.batching import cut
@@ -39,8 +39,9 @@ def evaluate(
     """Losses and metrics of some rows, by name: `loss`, `intent.loss`, `intent.accuracy`.
 
     Every process takes its share of the batches, and all of them get the result. Losses are means
-    over labelled rows; of a ranking and of an embedding, over batches by their rows, for these
-    losses are of a batch as a whole.
+    over labelled rows; of a ranking, over the groups that count; of an embedding, over batches by
+    their rows, for this loss is of a batch as a whole. What nothing counts for is NaN: a metric
+    without meaning on these rows, a loss without labels, which stays out of the sum too.
 
     Args:
         model: put to evaluation mode meanwhile; not wrapped.
@@ -77,22 +78,13 @@ def _look(
     batch = feed.batch(indices).to(device)
     answers = {name: answer.float() for name, answer in model(**batch.inputs).items()}
     for name, loss in output_losses(answers, feed.recipe, batch).items():
-        count = _weight(name, batch, len(indices))
+        count = counts_for(feed.recipe.outputs[name], name, batch, len(indices))
         total, counted = part.losses.get(name, (0.0, 0.0))
         part.losses[name] = (total + float(loss) * count, counted + count)
     part.rows.append(indices)
     for held, found in ((part.answers, answers), (part.targets, batch.targets)):
         for name, tensor in found.items():
             held.setdefault(name, []).append(tensor.cpu())
-
-
-def _weight(name: str, batch: Batch, rows: int) -> float:
-    """What a batch's mean loss counts: its labelled rows, by their weights."""
-    if name not in batch.targets:
-        return rows
-    labelled = is_labelled(batch.targets[name])
-    weights = batch.weights.get(name)
-    return float(labelled.sum() if weights is None else weights[labelled].sum())
 
 
 def _figures(feed: Feed, parts: list[_Part]) -> dict[str, float]:
@@ -105,16 +97,16 @@ def _figures(feed: Feed, parts: list[_Part]) -> dict[str, float]:
     targets = {n: torch.cat([t for p in seen for t in p.targets[n]]) for n in seen[0].targets}
     group = None if groups is None else torch.from_numpy(groups[rows])
     figures: dict[str, float] = {}
-    total = 0.0
+    known: list[float] = []
     for name in seen[0].losses:
         sums = [part.losses[name] for part in seen]
         count = sum(each for _, each in sums)
-        loss = sum(each for each, _ in sums) / count if count else 0.0
-        total += recipe.training.weights.get(name, 1.0) * loss
-        figures[f"{name}.loss"] = loss
+        loss = figures[f"{name}.loss"] = sum(each for each, _ in sums) / count if count else nan
+        if count:
+            known.append(recipe.training.weights.get(name, 1.0) * loss)
         spec = recipe.outputs[name]
         contrast = getattr(spec, "contrast", None)
         other = targets[name] if contrast is None else answers[contrast]
         found = measure(spec, answers[name], other, group)
         figures |= {f"{name}.{metric}": value for metric, value in found.items()}
-    return {"loss": total, **figures}
+    return {"loss": sum(known) if known else nan, **figures}
