@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from math import isfinite, nan
 
 import torch
 from accelerate import Accelerator
@@ -61,12 +62,14 @@ class Keeper:
             position.figures = dict(figures)
             return True
         sign = 1 if self._better[stopping.metric] == "higher" else -1
-        value = figures.get(stopping.metric)
-        if value is not None and (position.best is None or sign * value > sign * position.best):
+        value = figures.get(stopping.metric, nan)
+        if isfinite(value) and (position.best is None or sign * value > sign * position.best):
             position.best, position.kept, position.waited = value, position.step, 0
             position.figures = dict(figures)
             self._best = {n: t.detach().clone() for n, t in self._model.state_dict().items()}
             return True
+        if position.best is None:
+            position.figures = dict(figures)
         position.waited += 1
         return position.waited < stopping.patience
 

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from seobuilder.building.losses import output_losses, trained_outputs
 from seobuilder.data.split import Indices
-from seobuilder.errors import SeobuilderError
+from seobuilder.errors import RecipeError, SeobuilderError
 from seobuilder.init.streams import Stream
+from seobuilder.recipe.diagnostics import Diagnostic
+from seobuilder.recipe.document import format_path
 from seobuilder.stages import Building
 from seobuilder.training.accelerators import start_accelerator
 from seobuilder.training.batching import Order
@@ -53,6 +55,7 @@ class Loop:
             run: where checkpoints are written; None writes none.
             blocks: of rows that are streamed, of which `train` are the first; None: these are all.
         """
+        self._loaded = building.loaded
         recipe = building.loaded.recipe
         self.spec = recipe.training
         self.seed = recipe.seed if self.spec.seed is None else self.spec.seed
@@ -85,6 +88,7 @@ class Loop:
 
         Raises:
             TrainingStopped: a callback has found something.
+            RecipeError: early stopping has waited for a figure that the validation rows don't have.
             KeyboardInterrupt: Ctrl-C; a checkpoint of the last step was written.
         """
         with ExitStack() as stack:
@@ -266,7 +270,20 @@ class Loop:
     def _goes_on(self) -> bool:
         """Look at the validation rows; False where they have stopped getting better."""
         with self._keeper.candidate():
-            return self._keeper.judge(self.look(self.validation, "validation"))
+            goes_on = self._keeper.judge(self.look(self.validation, "validation"))
+        if not goes_on and self.position.best is None:
+            raise self._nothing_to_stop_by()
+        return goes_on
+
+    def _nothing_to_stop_by(self) -> RecipeError:
+        loaded, stopping = self._loaded, self.spec.early_stopping
+        assert stopping is not None
+        path = ("training", "early_stopping", "metric")
+        looks = f"{self.position.waited} looks at {len(self.validation):,} validation rows"
+        message = f"`{stopping.metric}` had no value in {looks}: there is nothing to stop by"
+        help = "hold out more rows by `training.validation`, or stop by a loss"
+        mark = loaded.mark(*path)
+        return loaded.fail([Diagnostic("R214", message, mark, format_path(path), help=help)])
 
     def take_up(self) -> int:
         """Go on from the last checkpoint, if there is one; gives its step."""

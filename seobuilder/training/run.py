@@ -70,7 +70,7 @@ def train(
         force: replace what is at `output`, and begin anew where a run was left unfinished.
 
     Raises:
-        RecipeError: the recipe is invalid, or has nothing to train.
+        RecipeError: the recipe is invalid, or has nothing to train, or nothing to stop by.
         DataError: its data is.
         BuildFolderError: something is in the way, or the disk refuses.
         EnvironmentProblem: a file can't be read, or the machine lacks what the recipe asks for.

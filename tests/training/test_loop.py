@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import torch
 
-from seobuilder.errors import EnvironmentProblem
+from seobuilder.errors import EnvironmentProblem, RecipeError
 from seobuilder.recipe.load import LoadedRecipe
 from seobuilder.training.callbacks import Callback, State
 from seobuilder.training.run import train
@@ -96,6 +97,31 @@ def test_early_stopping_keeps_the_best_weights(small: Small) -> None:
     assert record.ended == "early" and record.epochs < 40
     assert watch.validation.index(best) == len(watch.validation) - 3
     assert record.kept == record.steps - 2 * 4 and record.figures["validation"]["loss"] == best
+
+
+def of_one_kind(small: Small, patience: int) -> LoadedRecipe:
+    """The small recipe, stopped by an AUC, with rows of one label: 4 epochs, and as many looks."""
+    rows = Path("rows.csv")
+    rows.write_text(rows.read_text().replace(",blue", ",red"))
+    stopping = f"training.early_stopping={{metric: kind.auc, patience: {patience}}}"
+    return small("training.validation=0.3", stopping)
+
+
+def test_a_figure_without_value_is_nothing_to_stop_by(small: Small) -> None:
+    with pytest.raises(RecipeError) as caught:
+        train(of_one_kind(small, patience=3), "out")
+    assert (
+        "R214 training.early_stopping.metric: `kind.auc` had no value in 3 looks at 27 validation "
+        "rows: there is nothing to stop by" in str(caught.value)
+    )
+    assert not Path("out").exists()
+
+
+def test_a_figure_without_value_is_never_the_best(small: Small) -> None:
+    record = train(of_one_kind(small, patience=9)).record
+    assert record.kept == record.steps > 0
+    assert record.figures["validation"]["kind.auc"] is None
+    assert record.figures["validation"]["kind.accuracy"] == 1.0
 
 
 def test_averaged_weights_are_kept_and_looked_at(small: Small) -> None:

@@ -238,4 +238,12 @@ LANGUAGE: dict[str, Code] = {
         "`contrast` names, and others need labels.",
         "Give an embedding output a `contrast`, or add an output with labels.",
     ),
+    "R214": Code(
+        "nothing to stop by",
+        "As often as `early_stopping.patience` allows, the metric to stop by had no value on the "
+        "validation rows: the AUC of rows that all have one label, the rank correlation of answers "
+        "that are all the same, a loss without labels or of weights that are not finite.",
+        "Hold out more rows by `training.validation`, or stop by a loss, which one labelled row "
+        "has.",
+    ),
 }
