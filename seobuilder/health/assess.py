@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from seobuilder.health.checks import TESTS, check_duplicates, check_outputs, check_parameter
 from seobuilder.health.histogram import histogram
-from seobuilder.health.mends import Mender
+from seobuilder.health.mender import Mender
+from seobuilder.health.mends import mended
 from seobuilder.health.probes.findings import check_probes
 from seobuilder.health.probes.rehearsal import check_rehearsal
 from seobuilder.health.size_checks import check_sizes
@@ -70,7 +71,7 @@ def assess(
     findings += check_rehearsal(probes.rehearsal) if probes else ()
     findings += check_sizes(plan)
     if loaded is not None:
-        findings = Mender(loaded, plan, findings, probes).mended()
+        findings = mended(Mender(loaded, plan, findings, probes))
     return Report(
         name=plan.name,
         summary=_summary(plan),

@@ -1,217 +1,35 @@
-"""What of a recipe to change so that a finding goes: one function a code, one table at the end.
-
-Findings that one cause makes are given the same changes. Where a first remedy is in the recipe
-already and the finding is still there, the next one is given: first how weights are drawn, then
-what norms and skip paths there are.
-"""
+"""What of a recipe to change so that a finding goes: one function a code, one table at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from math import inf
+from collections.abc import Callable
 
+from seobuilder.health.mender import CLOSE, LOOSE, Changes, Mender, module_of
 from seobuilder.health.size_checks import far_band
 from seobuilder.planning.blocks import blocks_of
-from seobuilder.planning.methods import NotApplicable, decide
-from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
-from seobuilder.planning.norm_remedies import (
-    layer_norm_instead,
-    norm_draws,
-    norm_rule,
-    normalize,
-)
-from seobuilder.planning.remedies import delete, redraw, set_value
-from seobuilder.planning.residual import has_skip
+from seobuilder.planning.norm_remedies import norm_draws
+from seobuilder.planning.remedies import redraw, set_value
 from seobuilder.planning.skip_remedies import with_skips
-from seobuilder.planning.sound import excess, is_zero, sound_draw
-from seobuilder.planning.stray import (
-    MATRICES,
-    Band,
-    adds,
-    drawn_in,
-    is_normed,
-    multiplies,
-    strays,
-)
-from seobuilder.recipe.change import Change
-from seobuilder.recipe.load import LoadedRecipe
-from seobuilder.recipe.spec.initialization import PresetRule
+from seobuilder.planning.sound import excess, is_zero
+from seobuilder.planning.stray import adds
 from seobuilder.report.model import Finding
-from seobuilder.report.probes import Probes
-
-Changes = tuple[Change, ...]
-
-CLOSE, CELLS, LOOSE = (0.97, 1.03), (0.4, 2.5), (0.05, 2.0)
-"""Between which times of a sound std a weight passes: where every layer multiplies what the ones
-before it gave, in recurrent layers with nothing between, and where a norm or a skip path stands
-between."""
 
 SMALL_HEAD, ZERO_HEAD = "method: normal, std: 0.02", "method: zeros"
 
 
-@dataclass
-class Mender:
-    """A recipe, what was planned and measured, and what its findings say."""
-
-    loaded: LoadedRecipe
-    plan: Plan
-    findings: Sequence[Finding]
-    probes: Probes | None = None
-    _by_module: dict[str, Changes] = field(default_factory=dict)
-
-    @cached_property
-    def modules(self) -> dict[str, Node]:
-        """The modules and outputs that own parameters, in the order of their evaluation."""
-        return {node.name: node for node in self.plan.root.children}
-
-    def mended(self) -> list[Finding]:
-        """The findings with the changes that mend them, where there are any."""
-        return [
-            finding
-            if finding.changes or finding.code not in MENDS
-            else finding.model_copy(update={"changes": MENDS[finding.code](self, finding)})
-            for finding in self.findings
-        ]
-
-    def drawn_in(self, module: str, roles: Iterable[str] = MATRICES) -> Iterator[Assignment]:
-        """How the parameters of these roles in a module are drawn."""
-        return drawn_in(self.plan, module, roles)
-
-    def module(self, name: str) -> Changes:
-        """The next remedy for the signal of a module, or its gradient, the same for all."""
-        if name not in self._by_module:
-            node = self.modules.get(name)
-            self._by_module[name] = () if node is None else self._module(node)
-        return self._by_module[name]
-
-    def _module(self, node: Node) -> Changes:
-        blocks = blocks_of(node)[1]
-        if not blocks:
-            return self.redrawn(self.strays(node.name, LOOSE), LOOSE)
-        first = blocks[0]
-        is_transformer, normed = first.kind == "transformer_block", is_normed(node)
-        is_cell = first.kind == "recurrent_layer" and not normed and not any(map(has_skip, blocks))
-        band = CLOSE if multiplies(node) else CELLS if is_cell else LOOSE
-        if strays := self.strays(node.name, band, adds=adds(node)):
-            return self.redrawn(strays, band)
-        if is_transformer and (skips := with_skips(self.loaded, self.plan, node)):
-            return skips
-        if not normed:
-            return normalize(self.loaded, self.plan, node)
-        return self._norms_first(node) if is_transformer else self._steadier(node)
-
-    def strays(self, module: str, band: Band, *, adds: bool = False) -> list[Assignment]:
-        """The parameters of a module outside of a band, and biases that are no zeros."""
-        return [*strays(self.plan, module, band, adds=adds), *self.biases(module)]
-
-    def biases(self, module: str) -> list[Assignment]:
-        """The biases of a module that shift its signal."""
-        return [each for each in self.drawn_in(module, ("bias",)) if excess(each) == inf]
-
-    def _norms_first(self, node: Node) -> Changes:
-        """`placement: pre` for a transformer that has its norms after the sums."""
-        prefix, blocks = blocks_of(node)
-        index = norm_rule(self.loaded, f"{prefix}.{blocks[0].name}")
-        if index is None:
-            return ()
-        placement = getattr(self.loaded.recipe.normalization[index], "placement", "pre")
-        if placement not in ("post", "deepnorm"):
-            return ()
-        method = self.loaded.recipe.normalization[index].method
-        drawn = norm_draws(self.loaded, f"{node.name}.final_norm", method)
-        changes = set_value(self.loaded, ("normalization", index, "placement"), "pre")
-        return (*changes, *drawn) if changes and drawn is not None else ()
-
-    def _steadier(self, node: Node) -> Changes:
-        """Layer norm before the activation, which keeps the gradient's size where others do not.
-
-        In a plain stack, batch norm lets the gradient grow with each layer (Yang et al. 2019,
-        arXiv:1902.08129). Where it stands there already, it goes behind the activation, whose mean,
-        as that of a sigmoid, would otherwise count in what the next norm divides by.
-        """
-        prefix, blocks = blocks_of(node)
-        index = norm_rule(self.loaded, f"{prefix}.{blocks[0].name}")
-        placement = blocks[0].settings.get("placement", "")
-        if index is None or blocks[0].kind == "recurrent_layer":
-            return ()
-        method = self.loaded.recipe.normalization[index].method
-        is_before = placement == "before_activation" and method in ("layer_norm", "rms_norm")
-        wanted = "after_activation" if is_before else "before_activation"
-        return layer_norm_instead(self.loaded, index, placement=wanted)
-
-    def redrawn(self, assignments: Iterable[Assignment], band: Band = LOOSE) -> Changes:
-        """The smallest edits after which these are drawn soundly, or within a band of that."""
-        wanted = {each.parameter.name: each for each in assignments}
-        if undone := self._undone(wanted, band):
-            return undone
-        return redraw(self.plan, {name: sound_draw(each) for name, each in wanted.items()})
-
-    def _undone(self, wanted: Mapping[str, Assignment], band: Band) -> Changes:
-        """Deletes the rules that draw these and no others, where the next ones draw them well.
-
-        So it is with a rule that was put above the one for all layers, for one of them.
-        """
-        rules: dict[RuleReference, None] = {each.rule: None for each in wanted.values()}
-        changes: list[Change] = []
-        for rule in rules:
-            decided = [a for a in self.plan.assignments if a.rule == rule]
-            if rule.preset or rule.place is None:
-                return ()
-            for assignment in decided:
-                next_one = self._by_next_rule(assignment)
-                size = None if next_one is None else excess(next_one)
-                if assignment.parameter.name not in wanted or size is None:
-                    return ()
-                if not band[0] <= size <= band[1]:
-                    return ()
-            changes += delete(self.loaded, ("initialization", rule.index))
-        return tuple(changes)
-
-    def _by_next_rule(self, assignment: Assignment) -> Assignment | None:
-        """How a parameter would be drawn without the rule that decides it."""
-        if not assignment.losing:
-            return None
-        reference = assignment.losing[0]
-        rule = self.loaded.recipe.initialization[reference.index]
-        if getattr(rule, "expect", None) is not None or getattr(rule, "method", "") == "autoinit":
-            return None
-        try:
-            decision = decide(rule, assignment.parameter)
-        except NotApplicable:
-            return None
-        assert not isinstance(rule, PresetRule), "presets are expanded before the plan"
-        return Assignment(assignment.parameter, rule.method, decision.distribution, reference)
-
-    def upstream(self, name: str) -> list[str]:
-        """The modules that a step reads, itself among them, first the ones before it."""
-        sources = {step: (owner, given) for step, owner, given, _ in self._steps}
-        wanted, found = [name], []
-        while wanted:
-            step = wanted.pop()
-            if step in sources and step not in found:
-                found.append(step)
-                wanted += [sources[step][0], *sources[step][1]]
-        return [step for step, *_ in self._steps if step in found]
-
-    @property
-    def _steps(self) -> tuple[tuple[str, str, tuple[str, ...], str | None], ...]:
-        steps: tuple[tuple[str, str, tuple[str, ...], str | None], ...]
-        steps = self.plan.root.settings["steps"]
-        return steps
-
-    def ails(self, module: str) -> bool:
-        """Whether the signal or the gradient of a module is found to vanish or explode."""
-        return any(
-            finding.code in ("H020", "H021") and _module_of(finding) == module
-            for finding in self.findings
-        )
+def mended(mender: Mender) -> list[Finding]:
+    """The findings with the changes that mend them, where there are any."""
+    return [
+        finding
+        if finding.changes or finding.code not in MENDS
+        else finding.model_copy(update={"changes": MENDS[finding.code](mender, finding)})
+        for finding in mender.findings
+    ]
 
 
 def _signal(mender: Mender, finding: Finding) -> Changes:
     """H020, H021: the stack that multiplies, or what comes before it and overflows."""
-    module = _module_of(finding)
+    module = module_of(finding)
     if finding.measured is not None:
         return mender.module(module)
     too_large = [
@@ -224,8 +42,8 @@ def _signal(mender: Mender, finding: Finding) -> Changes:
 
 def _drawn(mender: Mender, finding: Finding) -> Changes:
     """H001 to H003, H009 and H026: parameters of one rule, with the module if that ails too."""
-    if mender.ails(_module_of(finding)):
-        return mender.module(_module_of(finding))
+    if mender.ails(module_of(finding)):
+        return mender.module(module_of(finding))
     by_name = {a.parameter.name: a for a in mender.plan.assignments}
     rule = by_name[finding.place].rule
     places = [f.place for f in mender.findings if MENDS.get(f.code) is _drawn]
@@ -254,7 +72,7 @@ def _head(mender: Mender, finding: Finding) -> Changes:
 
 def _dead(mender: Mender, finding: Finding) -> Changes:
     """H022: biases that are no zeros, then weights, then the activation."""
-    module = _module_of(finding)
+    module = module_of(finding)
     if biases := mender.biases(module):
         return mender.redrawn(biases)
     if strays := mender.strays(module, LOOSE):
@@ -264,7 +82,7 @@ def _dead(mender: Mender, finding: Finding) -> Changes:
 
 def _saturated(mender: Mender, finding: Finding) -> Changes:
     """H023: queries and keys, with what else is too large, then a norm of them."""
-    module = _module_of(finding)
+    module = module_of(finding)
     if mender.ails(module) or mender.strays(module, LOOSE):
         return mender.module(module)
     norm, layer = "rms_norm", f"{finding.place}.query_norm"
@@ -278,12 +96,12 @@ def _saturated(mender: Mender, finding: Finding) -> Changes:
 
 def _alike(mender: Mender, finding: Finding) -> Changes:
     """H024: the next remedy of the stack."""
-    return mender.module(_module_of(finding))
+    return mender.module(module_of(finding))
 
 
 def _silent(mender: Mender, finding: Finding) -> Changes:
     """H025: layers of zeros in a row, or before units that can't wake; else dead units."""
-    module = _module_of(finding)
+    module = module_of(finding)
     around = [
         name
         for name in mender.modules
@@ -293,7 +111,7 @@ def _silent(mender: Mender, finding: Finding) -> Changes:
     inner = {a.rule for a in zeros if a.parameter.role != "residual_out"}
     if zeros:  # ends of branches may be zero, unless the rule is one that draws others so as well
         return mender.redrawn(a for a in zeros if a.rule in inner or not inner)
-    dead = [f for f in mender.findings if f.code == "H022" and _module_of(f) in around]
+    dead = [f for f in mender.findings if f.code == "H022" and module_of(f) in around]
     if dead:
         return _dead(mender, dead[0])
     return next((mender.module(name) for name in around if mender.ails(name)), ())
@@ -301,7 +119,7 @@ def _silent(mender: Mender, finding: Finding) -> Changes:
 
 def _far(mender: Mender, finding: Finding) -> Changes:
     """H028: the module's next remedy if it ails, else the weights that are far."""
-    module = _module_of(finding)
+    module = module_of(finding)
     heads = [a for a in mender.drawn_in(module, ("head",)) if a.parameter.name == finding.place]
     if heads:
         return redraw(mender.plan, {head.parameter.name: SMALL_HEAD for head in heads})
@@ -323,10 +141,6 @@ def _slow(mender: Mender, finding: Finding) -> Changes:
         if changes := with_skips(mender.loaded, mender.plan, node) or mender.module(node.name):
             return changes
     return ()
-
-
-def _module_of(finding: Finding) -> str:
-    return finding.place.partition(".")[0]
 
 
 MENDS: dict[str, Callable[[Mender, Finding], Changes]] = {

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from seobuilder.health.mends import Mender
+from seobuilder.health.mender import Mender
+from seobuilder.health.mends import mended
 from seobuilder.planning.planner import make_plan
 from seobuilder.recipe.load import parse_recipe
 from seobuilder.report.model import Finding, Report
@@ -104,7 +105,7 @@ def test_weights_that_are_close_enough_for_their_stack_are_left_to_norms(
     """A plain layer multiplies, a cell has gates, and a skip path leads around either."""
     loaded = parse_recipe(STACK.format(body=body, gain=gain).encode(), "r.yaml", Path())
     steep = Finding(code="H021", severity="error", place="body", message="steep", measured=9)
-    (finding,) = Mender(loaded, make_plan(loaded), [steep]).mended()
+    (finding,) = mended(Mender(loaded, make_plan(loaded), [steep]))
     assert finding.changes[0].path[0] == section
 
 
