@@ -134,17 +134,21 @@ def _extend(result: Composition, top: Mapping, folder: PurePath, seen: tuple[str
 
 def _make_way(document: Mapping, path: tuple[str, ...], value: Node) -> Mapping:
     """The document without the key that excludes the one at `path`, which is laid over it."""
-    *parents, key = path
-    pair = ALTERNATIVES.get(tuple(parents), ())
-    if key not in pair or is_null(value):
+    other = _alternative(path)
+    if other is None or is_null(value):
         return document
-
-    (other,) = {*pair} - {key}
 
     def drop(node: Node) -> Node:
         return without(node, other) if isinstance(node, Mapping) else node
 
-    return change_at(document, tuple(parents), drop)
+    return change_at(document, path[:-1], drop)
+
+
+def _alternative(path: tuple[str, ...]) -> str | None:
+    """The key that excludes the one at `path`, if there is one."""
+    *parents, key = path
+    pair = ALTERNATIVES.get(tuple(parents), ())
+    return next((other for other in pair if other != key), None) if key in pair else None
 
 
 def _rebase(document: Mapping, folder: PurePath) -> Mapping:
@@ -196,9 +200,12 @@ def _override(result: Composition, text: str) -> None:
         return
     try:
         node = _value(value, file, len(path) + 1)
+        at = tuple(segments)
+        if is_null(node) and _alternative(at) and not lookup(result.document, at).complete:
+            return  # not stated, or already replaced by the one that excludes it
         # All of it has defaults, so that a recipe may lack the section and its parts.
         make = segments[0] == "training"
-        document = _make_way(result.document, tuple(segments), node)
+        document = _make_way(result.document, at, node)
         changed = assign(document, segments, Entry(mark, node), make=make)
     except RecipeError as error:
         for problem in error.diagnostics:

@@ -306,6 +306,13 @@ def test_what_is_set_takes_the_place_of_the_key_that_it_excludes(resolve, base):
     assert back["training"].keys() & {"epochs", "steps"} == {"epochs"}
 
 
+@pytest.mark.parametrize("training", ["", "training: {epochs: 5}\n"])
+@pytest.mark.parametrize("order", [("steps=9", "epochs=null"), ("epochs=null", "steps=9")])
+def test_the_key_that_gives_way_may_be_deleted_before_and_after(resolve, base, training, order):
+    resolved = resolve(base + training, *(f"training.{each}" for each in order))
+    assert resolved["training"] == {"steps": 9}
+
+
 def test_set_comes_after_extends_and_before_presets(resolve):
     resolved = resolve("extends: base.yaml\n", "initialization.0.preset=bert",
                        "initialization.0.match=null", "initialization.0.method=null")  # fmt: skip
