@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
+from torch import nn
+
+from seobuilder.arguments import require_path, shown
 from seobuilder.artifact.manifest import MANIFEST, RESOLVED, TRAINING, WEIGHTS
 from seobuilder.artifact.verify import require
 from seobuilder.artifact.weights import load_weights, open_weights, read_checkpoint
 from seobuilder.building.compile import compile_plan
 from seobuilder.data.encoder import Encoder
 from seobuilder.data.tokenizer import load_tokenizer, tokenizer_groups
+from seobuilder.errors import EnvironmentProblem, InvalidArgument
 from seobuilder.health.assess import assess
-from seobuilder.health.probes.probe import probe_module
+from seobuilder.health.probes.inputs import probe_inputs
 from seobuilder.health.survey import Found, survey, tensors_in, tensors_of
 from seobuilder.init.initialize import allocate
 from seobuilder.init.threads import one_thread
@@ -30,7 +35,6 @@ from seobuilder.stages import Building, check_memory
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from torch import nn
 
 
 def build(
@@ -48,6 +52,7 @@ def build(
         RecipeError: the recipe is invalid, or a file with weights does not suit it.
         DataError: its data is.
         EnvironmentProblem: a file can't be read, or the machine has too little memory.
+        InvalidArgument: an argument is of another kind.
     """
     loaded = recipe if isinstance(recipe, LoadedRecipe) else load_recipe(recipe, overrides, files)
     return Building(loaded).model
@@ -58,8 +63,9 @@ def load(folder: str | Path) -> SearchModel:
 
     Raises:
         BuildFolderError: it is missing, incomplete, or was changed.
+        InvalidArgument: the argument is no path.
     """
-    path = Path(folder)
+    path = require_path(folder, "a build folder is given by its path")
     manifest = require(path)
     plan = make_plan(load_recipe(path / RESOLVED), files="ignored")
     check_memory(plan)
@@ -89,29 +95,49 @@ def inspect(
             measured too; the module stays as it was.
 
     Raises:
-        ValueError: parameters of the model's plan are missing from it, or have other shapes.
+        InvalidArgument: parameters of the model's plan are missing from it, or have other shapes;
+            it is no module, file or state, or one without numbers; or it does not take the inputs.
         EnvironmentProblem: the file can't be read, or is neither.
     """
-    if isinstance(model, str | Path):
-        path = Path(model)
-        if is_zipfile(path):
-            found = list(tensors_in(read_checkpoint(path)))
-        else:
-            found = [Found(name, "tensor", read) for name, read in open_weights(path).items()]
+    if not isinstance(model, nn.Module):
+        name, found = _tensors(model)
+        if inputs is not None:
+            raise InvalidArgument(f"inputs are for a module; this is {shown(model)}")
         with one_thread():
-            return survey(path.stem, found)
-    if isinstance(model, Mapping):
-        with one_thread():
-            return survey("state", tensors_in(model))
+            return survey(name, found)
+    if unreal := [name for name, each in model.named_parameters() if each.is_meta]:
+        raise InvalidArgument(f"on the meta device there are no numbers: {', '.join(unreal)}")
     plan = getattr(model, "plan", None)
     with one_thread():
-        probes = None if inputs is None else probe_module(model, inputs)
+        probes = None if inputs is None else probe_inputs(model, inputs)
         if not isinstance(plan, Plan) or getattr(model, "is_trained", False):
             name = plan.name if isinstance(plan, Plan) else type(model).__name__
             return survey(name, tensors_of(model), probes)
         if changed := [a.parameter.name for a in plan.assignments if not _holds(model, a)]:
-            raise ValueError(f"the model was changed since it was built: {', '.join(changed)}")
+            raise InvalidArgument(f"the model was changed since it was built: {', '.join(changed)}")
         return assess(model, plan, probes=probes)
+
+
+def _tensors(model: Mapping[str, Any] | str | Path) -> tuple[str, Iterable[Found]]:
+    """A name for what is no module, and the tensors in it."""
+    if isinstance(model, str | PathLike):
+        path = Path(model)
+        if path.is_dir():
+            held = f", such as {path / WEIGHTS}" if (path / WEIGHTS).is_file() else ""
+            raise EnvironmentProblem(f"{path} is a folder; weights are in a file{held}")
+        if is_zipfile(path):
+            return path.stem, tensors_in(read_checkpoint(path))
+        return path.stem, [Found(n, "tensor", read) for n, read in open_weights(path).items()]
+    if not isinstance(model, Mapping):
+        wanted = "inspect takes a module, the path of a file, or mappings of tensors by name"
+        is_class = isinstance(model, type) and issubclass(model, nn.Module)
+        held = isinstance(getattr(model, "model", None), nn.Module)
+        help = ", not an instance of it" if is_class else "; give its `model`" if held else ""
+        raise InvalidArgument(f"{wanted}; this is {shown(model)}{help}")
+    found = list(tensors_in(model))
+    if not found:
+        raise InvalidArgument("there is no tensor in the mapping")
+    return "state", found
 
 
 def encoder(source: str | Path, files: Files = NO_FILES) -> Encoder:
@@ -127,8 +153,9 @@ def encoder(source: str | Path, files: Files = NO_FILES) -> Encoder:
         RecipeError: the recipe is invalid.
         DataError: its data is.
         EnvironmentProblem: a file can't be read.
+        InvalidArgument: an argument is of another kind.
     """
-    folder = Path(source)
+    folder = require_path(source, "an encoder is of a build folder or a recipe, by its path")
     if not (folder / MANIFEST).is_file():
         building = Building(load_recipe(source, files=files))
         return Encoder(building.loaded.recipe, building.tokenizers)

@@ -79,7 +79,7 @@ class SearchModel(nn.Module):
         Raises:
             TypeError: an input is missing, or a name is neither an input nor a tokens input's mask.
         """
-        self._check_names(inputs)
+        self.check_names(inputs)
         values: dict[str, Tensor] = {}
         masks: dict[str, Tensor | None] = {}
         dtype = next(self.parameters()).dtype
@@ -101,8 +101,18 @@ class SearchModel(nn.Module):
                 values[step.name] = module(*arguments, mask=masks[step.mask])
         return {name: values[name] for name in self._outputs}
 
-    def _check_names(self, given: Mapping[str, Tensor]) -> None:
-        required = [declared.name for declared in self._inputs]
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """What it must be called with, by name; tokens may have their masks beside them."""
+        return tuple(declared.name for declared in self._inputs)
+
+    def check_names(self, given: Mapping[str, Tensor]) -> None:
+        """Refuse inputs by other names than it has.
+
+        Raises:
+            TypeError: an input is missing, or a name is neither an input nor a tokens input's mask.
+        """
+        required = self.input_names
         optional = [
             f"{declared.name}_mask" for declared in self._inputs if declared.kind == "tokens"
         ]
@@ -111,7 +121,7 @@ class SearchModel(nn.Module):
         if not missing and not unknown:
             return
         problems = [f"missing {name}" for name in missing] + [f"unknown {name}" for name in unknown]
-        expected = required + [f"{name} (optional)" for name in optional]
+        expected = [*required] + [f"{name} (optional)" for name in optional]
         raise TypeError(f"{', '.join(problems)}; the inputs are {', '.join(expected)}")
 
 

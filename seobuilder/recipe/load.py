@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
+from seobuilder.arguments import require_files, require_overrides, require_path
 from seobuilder.errors import EnvironmentProblem, RecipeError
 from seobuilder.recipe.compose import compose
 from seobuilder.recipe.composition import UsedPreset
@@ -107,7 +108,10 @@ def load_recipe(
     Raises:
         RecipeError: everything that is wrong with it, with positions.
         EnvironmentProblem: the file can't be read.
+        InvalidArgument: an argument is of another kind.
     """
+    require_path(source, "a recipe is a path, or the name of a shipped one")
+    overrides, files = require_overrides(overrides), require_files(files)
     path = find_recipe(source)
     try:
         data = path.read_bytes()

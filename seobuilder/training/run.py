@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from seobuilder.arguments import require_path, shown
 from seobuilder.artifact.folder import Content, refuse, write
 from seobuilder.artifact.manifest import TRAINING, FileEntry, Manifest, digest
 from seobuilder.builder import load
 from seobuilder.building.losses import trained_outputs
 from seobuilder.data.encode import Examples
-from seobuilder.errors import DataError, TrainingStopped
+from seobuilder.errors import DataError, InvalidArgument, TrainingStopped
 from seobuilder.layers import SearchModel
 from seobuilder.recipe.diagnostics import Diagnostic
 from seobuilder.recipe.files import NO_FILES, Files
@@ -75,12 +76,23 @@ def train(
         BuildFolderError: something is in the way, or the disk refuses.
         EnvironmentProblem: a file can't be read, or the machine lacks what the recipe asks for.
         TrainingStopped: a callback stopped the run.
+        InvalidArgument: an argument is of another kind.
     """
+    if output is not None:
+        output = require_path(output, "output is the path of a folder")
+    _check_callbacks(callbacks)
     loaded = recipe if isinstance(recipe, LoadedRecipe) else load_recipe(recipe, overrides, files)
     training = Training(loaded)
-    return training.run(
-        None if output is None else Path(output), callbacks, resume=resume, force=force
-    )
+    return training.run(output, callbacks, resume=resume, force=force)
+
+
+def _check_callbacks(callbacks: Sequence[Callback]) -> None:
+    wanted = "callbacks are a list of instances of Callback"
+    if not isinstance(callbacks, Sequence):
+        raise InvalidArgument(f"{wanted}; this is {shown(callbacks)}")
+    for each in callbacks:
+        if not isinstance(each, Callback):
+            raise InvalidArgument(f"{wanted}; there is {shown(each)} among them")
 
 
 class Training:
