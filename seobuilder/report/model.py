@@ -73,8 +73,11 @@ class Finding(Record):
     """What a check found.
 
     `place` is a logical name; `measured`, `expected` and `tolerance` are the evidence, in the unit
-    that `message` names; `rule` is `file:line`; `source` says where the check comes from;
-    `suggestion` says what to do in words, and `changes` are the edits of the recipe that do it.
+    that `message` names: `expected` is what was declared, or what a sound model has there, and
+    `tolerance` how far from it is let pass (of steps in training, how many times as much; where
+    nothing is expected, the limit itself). `rule` is `file:line`; `source` says where the check
+    comes from; `suggestion` says what to do in words, and `changes` are the edits of the recipe
+    that do it.
     """
 
     code: str

@@ -20,6 +20,7 @@ from seobuilder.health.probes.thresholds import (
     beyond,
     change,
     dead_groups,
+    distance,
     factor_of,
 )
 from seobuilder.health.size_checks import common_place
@@ -95,10 +96,11 @@ class _Teller:
                     "H020",
                     severity,
                     _culprit(stack, records, [record.variance for record in records]),
-                    f"the signal's variance {change(factor)} over {len(records)} blocks",
+                    f"the signal's variance {change(factor)} over {len(records)} blocks"
+                    + _foretold(factor, factor_of(records[0].expected, records[-1].expected)),
                     measured=factor,
-                    expected=factor_of(records[0].expected, records[-1].expected),
-                    tolerance=WEAK,
+                    expected=1.0,
+                    tolerance=distance(factor, WEAK),
                     source="He et al. 2015, arXiv:1502.01852, section 2.2",
                     suggestion=_KEEP_SIZE,
                 )
@@ -108,15 +110,16 @@ class _Teller:
         for stack, records in stacks.items():
             factor = factor_of(records[-1].gradient, records[0].gradient)
             if severity := beyond(factor * factor):
-                expected = factor_of(records[-1].gradient, records[0].gradient_expected)
+                predicted = factor_of(records[-1].gradient, records[0].gradient_expected)
                 yield self.finding(
                     "H021",
                     severity,
                     _culprit(stack, records, [record.gradient for record in records]),
-                    f"the gradient {change(factor)} on its way back through {len(records)} blocks",
+                    f"the gradient {change(factor)} on its way back through {len(records)} blocks"
+                    + _foretold(factor**2, predicted**2),
                     measured=factor,
-                    expected=expected if records[0].gradient_expected else None,
-                    tolerance=sqrt(WEAK),
+                    expected=1.0,
+                    tolerance=distance(factor, sqrt(WEAK)),
                     source="Glorot and Bengio 2010, section 4.2",
                     suggestion=_KEEP_SIZE,
                 )
@@ -295,6 +298,12 @@ _KEEP_SIZE = (
     "take a method that keeps the size: kaiming for relu, xavier for tanh, lecun for selu, "
     "autoinit for any; or norms"
 )
+
+
+def _foretold(ratio: float, predicted: float) -> str:
+    """What the plan says of a size that is not kept: the recipe makes it so, whatever the rows."""
+    agrees = beyond(predicted) is not None and (predicted > 1) == (ratio > 1)
+    return ", as the plan predicts" if agrees else ""
 
 
 def _culprit(stack: str, records: Sequence[SignalRecord], sizes: Sequence[float | None]) -> str:

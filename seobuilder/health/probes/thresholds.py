@@ -59,6 +59,11 @@ def beyond(ratio: float) -> Severity | None:
     return "error" if size > FATAL else "warning" if size > WEAK else None
 
 
+def distance(ratio: float, most: float) -> float:
+    """How far from 1, which keeps the size, a ratio may be: up to `most`, or down to 1 / most."""
+    return most - 1 if ratio > 1 else 1 - 1 / most
+
+
 def change(ratio: float) -> str:
     """What a factor does, in words."""
     if ratio == 0:

@@ -18,6 +18,7 @@ from seobuilder.health.probes.thresholds import (
     beyond,
     change,
     dead_groups,
+    distance,
     factor_of,
 )
 from seobuilder.report.model import Finding
@@ -82,7 +83,7 @@ def _signal(row: Sequence[SignalRecord]) -> Iterator[Finding]:
             f"the signal's variance {change(factor)} from {_between(first, last)}",
             measured=factor,
             expected=1.0,
-            tolerance=WEAK,
+            tolerance=distance(factor, WEAK),
             source="He et al. 2015, arXiv:1502.01852, section 2.2",
             suggestion=_KEEP_SIZE,
         )
@@ -105,7 +106,7 @@ def _gradient(row: Sequence[SignalRecord]) -> Iterator[Finding]:
             f"the gradient {change(factor)} on its way back from {_between(last, first)}",
             measured=factor,
             expected=1.0,
-            tolerance=WEAK**0.5,
+            tolerance=distance(factor, WEAK**0.5),
             source="Glorot and Bengio 2010, section 4.2",
             suggestion=_KEEP_SIZE,
         )

@@ -9,7 +9,8 @@ PROBES: dict[str, Code] = {
         "signal vanishes or explodes",
         "The variance of the signal behind the last block of a stack is more than 100 times that "
         "behind the first, or less than a hundredth (an error from 10,000 on), or a signal is not "
-        "finite. The report shows it block by block, with the band that the plan predicts. Where "
+        "finite. The report shows it block by block, with the band that the plan predicts; where "
+        "the plan predicts as much, the recipe alone makes it so, and the message says that. Where "
         "one block changes it more than all others together, that block is named. Of a module that "
         "no recipe made, at least four modules of one class are compared, from the second on, and "
         "only what is not finite is an error.",

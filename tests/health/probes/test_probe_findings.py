@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from probed_models import KAIMING, XAVIER, built, found, mlp, transformer
 
+from seobuilder.health.probes.findings import check_probes
 from seobuilder.stages import Building
 
 
@@ -31,13 +32,30 @@ def test_weights_too_small_for_the_activation_shrink_signal_and_gradient() -> No
     assert found(report) == [("H020", "error", "body"), ("H021", "error", "body")]
     signal = report.issues[0]
     assert signal.measured == pytest.approx(2.0**-23, rel=0.9)
-    assert signal.expected == pytest.approx(2.0**-23, rel=0.1)
+    assert (signal.expected, signal.tolerance) == (1.0, 0.99)
+    assert signal.message.endswith(" over 24 blocks, as the plan predicts")
+    gradient = report.issues[1]
+    assert (gradient.expected, gradient.tolerance) == (1.0, 0.9)
+    assert gradient.message.endswith(" through 24 blocks, as the plan predicts")
     assert signal.rule == "deep.yaml:13"
 
 
 def test_weights_too_large_make_the_signal_explode() -> None:
     report = mlp(rules='  - {match: "**.weight", method: normal, std: 0.5}').report
     assert ("H020", "error", "body") in found(report)
+    assert (report.issues[0].expected, report.issues[0].tolerance) == (1.0, 99.0)
+
+
+def test_what_the_plan_does_not_predict_is_not_said_to_be() -> None:
+    building = mlp(depth=24, rules=XAVIER)
+    probes = building.report.probes
+    assert probes is not None
+    even = [
+        r.model_copy(update={"expected": 1.0, "gradient_expected": None}) for r in probes.signals
+    ]
+    other = probes.model_copy(update={"signals": tuple(even)})
+    messages = [each.message for each in check_probes(other, building.plan, ())]
+    assert len(messages) == 2 and not any("predicts" in message for message in messages)
 
 
 def test_a_gradient_explodes_where_saturation_hides_it_from_the_signal() -> None:

@@ -76,7 +76,9 @@ def test_a_signal_that_explodes_is_told_once_with_its_gradient() -> None:
 def test_a_signal_that_vanishes_is_told() -> None:
     report = inspected(stack(10, gain=0.5))
     assert [code for code, _, _ in told(report)] == ["H020", "H021"]
-    assert one(report, "H020").measured == pytest.approx(0.125**8, rel=0.9)
+    signal = one(report, "H020")
+    assert signal.measured == pytest.approx(0.125**8, rel=0.9)
+    assert (signal.expected, signal.tolerance) == (1.0, 0.99)
 
 
 def test_biases_that_outweigh_the_rows_make_them_alike() -> None:
