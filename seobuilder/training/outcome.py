@@ -84,12 +84,15 @@ def record_of(
 def chance_of(model: SearchModel, recipe: Recipe, batch: Batch) -> dict[str, float | None]:
     """What an answer that prefers nothing gets, by figure, as far as it is known ahead.
 
-    Losses are those on a batch; accuracy is that of equal labels, AUC 0.5, Spearman 0.
+    Losses are those on a batch, as far as it has labels, and their sum where it has all of them;
+    accuracy is that of equal labels, AUC 0.5, Spearman 0.
     """
-    outputs = [each for each in measure_outputs(model, recipe, batch) if each.rows]
+    measured = measure_outputs(model, recipe, batch)
+    outputs = [each for each in measured if each.rows]
     weights = recipe.training.weights
+    losses = [weights.get(o.name, 1.0) * o.chance for o in outputs if o.chance is not None]
     found: dict[str, float | None] = {
-        "loss": sum(weights.get(o.name, 1.0) * (o.chance or 0.0) for o in outputs)
+        "loss": sum(losses) if losses and len(losses) == len(measured) else None
     }
     for output in outputs:
         spec = recipe.outputs[output.name]
