@@ -13,11 +13,13 @@ from functools import cached_property
 from math import inf
 
 from seobuilder.planning.blocks import blocks_of
+from seobuilder.planning.depth_advice import DEEP
 from seobuilder.planning.methods import NotApplicable, decide
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
 from seobuilder.planning.norm_remedies import (
     layer_norm_instead,
     norm_draws,
+    norm_embeddings,
     norm_rule,
     normalize,
 )
@@ -41,6 +43,9 @@ from seobuilder.report.model import Finding
 from seobuilder.report.probes import Probes
 
 Changes = tuple[Change, ...]
+
+SMALL = 0.1
+"""Of embeddings the mean square that is small beside branches of size 1."""
 
 CLOSE, CELLS, LOOSE = (0.97, 1.03), (0.4, 2.5), (0.05, 2.0)
 """Between which times of a sound std a weight passes: where every layer multiplies what the ones
@@ -82,13 +87,16 @@ class Mender:
         is_transformer, normed = first.kind == "transformer_block", is_normed(node)
         is_cell = first.kind == "recurrent_layer" and not normed and not any(map(has_skip, blocks))
         band = CLOSE if multiplies(node) else CELLS if is_cell else LOOSE
+        embedded = norm_embeddings(self.loaded, node) if self._drowns(node) else ()
         if strays := self.strays(node.name, band, adds=adds(node)):
-            return self.redrawn(strays, band)
+            return (*self.redrawn(strays, band), *embedded)
         if is_transformer and (skips := with_skips(self.loaded, self.plan, node)):
             return skips
         if not normed:
             return normalize(self.loaded, self.plan, node)
-        return self._norms_first(node) if is_transformer else self._steadier(node)
+        if not is_transformer:
+            return self._steadier(node)
+        return self._norms_first(node) or embedded
 
     def strays(self, module: str, band: Band, *, adds: bool = False) -> list[Assignment]:
         """The parameters of a module outside of a band, and biases that are no zeros."""
@@ -98,14 +106,31 @@ class Mender:
         """The biases of a module that shift its signal."""
         return [each for each in self.drawn_in(module, ("bias",)) if excess(each) == inf]
 
+    def _drowns(self, node: Node) -> bool:
+        """Whether the first of many branches drown the embeddings that come in.
+
+        A norm in front of it or behind it gives a branch its size, however small what it is added
+        to.
+        """
+        blocks = blocks_of(node)[1]
+        parts = {child.name for child in blocks[0].children}
+        is_sized = bool(parts & {"attention_input_norm", "attention_output_norm"})
+        if len(blocks) < DEEP or not is_sized or "input_norm" in (c.name for c in node.children):
+            return False
+        sources = next(given for step, _, given, _ in self._steps if step == node.name)
+        drawn = [a for source in sources for a in self.drawn_in(source, ("embedding", "position"))]
+        moments = [each.distribution.moments(each.parameter.shape) for each in drawn]
+        squares = [mean**2 + std**2 for mean, std in filter(None, moments)]
+        return 0 < sum(squares) < SMALL
+
     def _norms_first(self, node: Node) -> Changes:
-        """`placement: pre` for a transformer that has its norms after the sums."""
+        """`placement: pre` for a transformer that has norms after sums or behind branches alone."""
         prefix, blocks = blocks_of(node)
         index = norm_rule(self.loaded, f"{prefix}.{blocks[0].name}")
         if index is None:
             return ()
         placement = getattr(self.loaded.recipe.normalization[index], "placement", "pre")
-        if placement not in ("post", "deepnorm"):
+        if placement not in ("post", "deepnorm", "output"):
             return ()
         method = self.loaded.recipe.normalization[index].method
         drawn = norm_draws(self.loaded, f"{node.name}.final_norm", method)

@@ -86,6 +86,18 @@ def layer_norm_instead(loaded: LoadedRecipe, index: int, **more: str) -> tuple[C
     return set_value(loaded, ("normalization", index), changed)
 
 
+def norm_embeddings(loaded: LoadedRecipe, module: Node) -> tuple[Change, ...]:
+    """Edits after which a norm of what comes in stands before the first block of a transformer."""
+    prefix, blocks = blocks_of(module)
+    index = norm_rule(loaded, f"{prefix}.{blocks[0].name}")
+    if index is None:
+        return ()
+    method = loaded.recipe.normalization[index].method
+    changes = set_value(loaded, ("normalization", index, "embedding"), "true")
+    drawn = norm_draws(loaded, f"{module.name}.input_norm", method)
+    return (*changes, *drawn) if changes and drawn is not None else ()
+
+
 def rule_before(
     loaded: LoadedRecipe, index: int, blocks: Sequence[str], changed: Mapping[str, str]
 ) -> tuple[Change, ...]:

@@ -43,7 +43,8 @@ FFN = "heads: 2, ffn: {kind: mlp, width: 8}, residual: none"
         (f"kind: mlp, widths: {[8] * 8}", None),
         (f"kind: mlp, widths: {[8] * 20}, residual: plain", None),
         (f"kind: conv, channels: {[8] * 10}, kernel: 3", 10),
-        ("kind: recurrent, cell: gru, width: 8, depth: 9", 9),
+        ("kind: recurrent, cell: gru, width: 8, depth: 7", 7),
+        ("kind: recurrent, cell: gru, width: 8, depth: 6", None),
         ("kind: recurrent, cell: gru, width: 8, depth: 9, residual: rezero", None),
         (f"kind: transformer, depth: 12, {FFN}", 12),
         ("kind: transformer, depth: 12, heads: 2, ffn: {kind: mlp, width: 8}", None),
@@ -52,7 +53,9 @@ FFN = "heads: 2, ffn: {kind: mlp, width: 8}, residual: none"
         (f"kind: mlp, widths: {[2, 3, 4, 5, 6, 6, 7, 9, 10, 11, 12]}, residual: plain", None),
     ],
 )
-def test_nine_blocks_in_a_row(load: Load, body: str, count: int | None) -> None:
+def test_nine_blocks_in_a_row_or_seven_recurrent_ones(
+    load: Load, body: str, count: int | None
+) -> None:
     norms = NONE if "transformer" in body else NORMS
     found = warnings(load, body, norms)
     said = [f"`body` has {count} blocks in a row without a skip path"] if count else []
