@@ -178,10 +178,11 @@ PLAN: dict[str, Code] = {
     ),
     "P505": Code(
         "deep stack without skip paths",
-        "Nine or more blocks follow each other, and none adds what it gets to what it makes. Even "
-        "with norms, and with weights that keep the signal's size, such a stack makes different "
-        "inputs alike with each block, and learns more slowly the deeper it is (He et al. 2016, "
-        "arXiv:1512.03385, section 4.1; Schoenholz et al. 2017, arXiv:1611.01232). "
+        "Nine or more blocks, or seven recurrent layers, follow each other, and none adds what it "
+        "gets to what it makes. Even with norms, and with weights that keep the signal's size, "
+        "such a stack makes different inputs alike with each block, and learns more slowly the "
+        "deeper it is (He et al. 2016, arXiv:1512.03385, section 4.1; Schoenholz et al. 2017, "
+        "arXiv:1611.01232; of recurrent layers Wu et al. 2016, arXiv:1609.08144, section 3.1). "
         "[evidence.md](evidence.md) shows how such recipes train. A warning: the model is built as "
         "stated.",
         "Say `residual: plain`, with norms in the blocks, or take fewer blocks.",
