@@ -19,7 +19,9 @@ FIGURES = "evidence"
 """The folder of the figures, beside the page."""
 
 NOTES = Path(__file__).with_name("verdict_notes.json")
-"""What a person makes of a miss, by seed and number of the recipe: `1/17`."""
+"""What a person makes of a miss, by seed and number of the recipe, `1/17`, and of other seeds."""
+
+SEEDS = "seeds"
 
 COLOURS = {"transformer": "#1f77b4", "conv": "#2ca02c", "recurrent": "#d62728", "mlp": "#9467bd"}
 MISSES = 10
@@ -50,6 +52,11 @@ def write_page(models: Sequence[Judged], seed: int, source: str, docs: Path = DO
     (folder / "checks.json").write_text(json.dumps(worth, indent=2) + "\n", encoding="utf-8")
     text = "\n".join(page(models, held, every, seed, source)) + "\n"
     (docs / "evidence.md").write_text(text, encoding="utf-8")
+
+
+def _notes() -> Mapping[str, str]:
+    notes: Mapping[str, str] = json.loads(NOTES.read_text(encoding="utf-8"))
+    return notes
 
 
 def _other(models: Sequence[Judged]) -> list[Judged]:
@@ -88,6 +95,8 @@ def page(
         "## Figures",
         "",
         *figures(models, held),
+        "",
+        _notes()[SEEDS],
         "",
         f"![Score and outcome of each recipe]({FIGURES}/scatter.svg)",
         "",
@@ -139,9 +148,7 @@ def figures(models: Sequence[Judged], held: Sequence[Judged]) -> Iterator[str]:
 
 def misses(models: Sequence[Judged], seed: int) -> Iterator[str]:
     """The recipes with a wrong verdict whose score is farthest off, with what explains it."""
-    notes: Mapping[str, str] = {}
-    if NOTES.exists():
-        notes = json.loads(NOTES.read_text(encoding="utf-8"))
+    notes = _notes()
     wrong = [model for model in models if model.is_called_unhealthy != model.falls_short]
     ranked = sorted(wrong, key=lambda model: (-model.miss, -abs(model.share - CLOSE)))
     yield "| recipe | score | reached of the best | found | explanation |"
