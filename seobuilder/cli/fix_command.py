@@ -95,7 +95,9 @@ def _show(fixed: Fixed, loaded: LoadedRecipe, *, written: bool) -> None:
     left = plural(sum(finding.severity != "info" for finding in fixed.left), "finding")
     state = "healthy" if fixed.is_healthy else f"unhealthy, {left} left for you"
     if not fixed.after:
-        text = f"{name}: {state}, nothing to change"
+        tried = any(finding.changes for finding in fixed.left if finding.severity != "info")
+        reason = "the changes of its findings make it no better" if tried else "nothing to change"
+        text = f"{name}: {state}, {reason}"
     else:
         names = ", ".join(fixed.after)
         text = f"{name}: {state} after it; " + (

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from seobuilder.fixing import Fixed
+from seobuilder.recipe.load import load_recipe
+from seobuilder.stages import Building
+
 LARGE = "{role: head, method: xavier_uniform, gain: 30}  # large"
 SMALL = "{role: head, method: normal, std: 0.02}  # large"
 
@@ -58,3 +62,15 @@ def test_what_is_no_file_of_the_user_is_not_written(seobuild, folder: Path) -> N
     assert ended.code == 3 and "`seobuild new NAME --from click_through`" in ended.err
     ended = seobuild("fix", "-", "--write")
     assert ended.code == 2 and "standard input" in ended.err
+
+
+def test_suggestions_that_make_nothing_better_are_told_as_such(
+    seobuild, folder: Path, monkeypatch
+) -> None:
+    found = Building(load_recipe(plant(folder))).report.findings
+    kept = Fixed({}, {}, (), tuple(found), 0.1)
+    monkeypatch.setattr("seobuilder.fixing.fix", lambda *given: kept)
+    ended = seobuild("fix", "small.yaml")
+    assert ended.err.endswith(
+        "small.yaml: healthy, the changes of its findings make it no better\n"
+    )
