@@ -113,28 +113,31 @@ DEEP = "kind: transformer, depth: {}, heads: 2, ffn: {{kind: mlp, width: 32}}"
 
 
 @pytest.mark.parametrize(
-    ("depth", "norm", "std", "wanted"),
+    ("gain", "depth", "norm", "std", "wanted"),
     [
-        (9, "placement: pre", 0.1, ("embedding", "true")),
-        (9, "placement: sandwich", 0.1, ("embedding", "true")),
-        (9, "placement: pre, embedding: true", 0.1, None),
-        (9, "placement: pre", 0.5, None),  # not small beside branches of size 1
-        (8, "placement: pre", 0.1, None),  # nor are there many
-        (2, "placement: output", 0.1, ("placement", "pre")),
-        (2, "placement: post", 0.1, ("placement", "pre")),
+        (9, 9, "placement: pre", 0.1, ("embedding", "true")),  # beside what is drawn anew
+        (9, 8, "placement: pre", 0.1, None),
+        (1, 9, "placement: pre", 0.1, ("embedding", "true")),
+        (1, 9, "placement: sandwich", 0.1, ("embedding", "true")),
+        (1, 9, "placement: pre, embedding: true", 0.1, None),
+        (1, 9, "placement: pre", 0.5, None),  # not small beside branches of size 1
+        (1, 8, "placement: pre", 0.1, None),  # nor are there many
+        (1, 2, "placement: output", 0.1, ("placement", "pre")),
+        (1, 2, "placement: post", 0.1, ("placement", "pre")),
     ],
 )
 def test_norms_go_before_branches_and_before_small_embeddings_that_many_would_drown(
-    depth: int, norm: str, std: float, wanted: tuple[str, str] | None
+    gain: int, depth: int, norm: str, std: float, wanted: tuple[str, str] | None
 ) -> None:
-    text = STACK.format(body=DEEP.format(depth), gain=1).replace("std: 0.02", f"std: {std}")
+    text = STACK.format(body=DEEP.format(depth), gain=gain).replace("std: 0.02", f"std: {std}")
     text = text.replace("initialization:", "initialization:\n  - {role: norm_scale, method: ones}")
     text += f'normalization:\n  - {{match: "body.blocks.*", method: rms_norm, {norm}}}\n'
     loaded = parse_recipe(text.encode(), "r.yaml", Path())
-    slow = Finding(code="H029", severity="error", place="answer", message="slow", measured=0.9)
-    (finding,) = mended(Mender(loaded, make_plan(loaded), [slow]))
-    said = [(change.path[-1], change.yaml) for change in finding.changes]
-    assert said == ([] if wanted is None else [wanted])
+    steep = Finding(code="H021", severity="error", place="body", message="steep", measured=9)
+    (finding,) = mended(Mender(loaded, make_plan(loaded), [steep]))
+    drawn = [change for change in finding.changes if change.path[0] == "initialization"]
+    said = [(each.path[-1], each.yaml) for each in finding.changes if each not in drawn]
+    assert said == ([] if wanted is None else [wanted]) and bool(drawn) == (gain != 1)
 
 
 def test_a_report_without_a_recipe_has_no_changes() -> None:
