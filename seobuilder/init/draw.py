@@ -38,7 +38,7 @@ from seobuilder.planning.distributions import (
     Uniform,
 )
 
-PART = 1 << 21
+PART = 1 << 22
 """Elements of one job: long enough to outweigh its start, short enough to share out evenly."""
 WHOLE_COST = 30
 """How much longer an element of a weight that is drawn whole takes than another one."""

@@ -19,7 +19,7 @@ from seobuilder.init.streams import Stream, Uniforms
 from seobuilder.init.threads import Spread
 from seobuilder.planning.distributions import Constant, Normal, TruncatedNormal, Uniform
 
-BLOCK = 1 << 20
+BLOCK = 1 << 19
 """Elements drawn at a time: few enough for a processor's cache, and so many that threads seldom
 wait for Python between two steps."""
 

@@ -28,8 +28,9 @@ from torch import Tensor
 SCHEME = 1
 WORDS_PER_BLOCK = 4
 
-# Encrypting zeros in counter mode gives the key stream itself.
-_ZEROS = memoryview(bytes(1 << 18))
+# Encrypting zeros in counter mode gives the key stream itself. There are as many as a block of
+# weights takes: between two calls another thread may have to wait for Python.
+_ZEROS = memoryview(bytes(1 << 21))
 _HALF_CELL = torch.tensor(2.0**-24)
 
 
