@@ -11,7 +11,7 @@ from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
 from seobuilder.planning.residual import has_skip
 from seobuilder.planning.rules import listed
 from seobuilder.planning.sound import excess, is_zero
-from seobuilder.planning.stray import Band, adds, drawn_in, is_normed, strays
+from seobuilder.planning.stray import Band, adds, allowed, drawn_in, is_normed, strays
 from seobuilder.report.model import Finding
 
 FAR, FAR_MULTIPLIED = (0.02, 4.0), (0.2, 4.0)
@@ -34,11 +34,13 @@ def check_sizes(plan: Plan) -> list[Finding]:
 
     Weights of zeros are told where they let no gradient through.
     """
-    by_rule: dict[RuleReference, list[Assignment]] = {}
+    by_rule: dict[RuleReference, list[tuple[Assignment, Band]]] = {}
     for module in plan.root.children:
-        for each in strays(plan, module.name, far_band(module), adds=adds(module)):
+        band, is_bare = far_band(module), adds(module)
+        for each in strays(plan, module.name, band, adds=is_bare):
             if not is_zero(each):
-                by_rule.setdefault(each.rule, []).append(each)
+                within = allowed(each, band, adds=is_bare)
+                by_rule.setdefault(each.rule, []).append((each, within))
     uneven = [finding for module in plan.root.children for finding in _zeros_in_some(plan, module)]
     heads = [(a.rule, a.parameter.name, size) for a in plan.assignments if (size := _of_head(a))]
     return [
@@ -109,9 +111,9 @@ def _far_head(rule: RuleReference, name: str, size: float) -> Finding:
     )
 
 
-def _far(rule: RuleReference, found: list[Assignment]) -> Finding:
-    sizes = {each.parameter.name: excess(each) or inf for each in found}
-    worst = max(sizes.values(), key=lambda size: abs(log(size)))
+def _far(rule: RuleReference, found: list[tuple[Assignment, Band]]) -> Finding:
+    sizes = {each.parameter.name: (excess(each) or inf, band) for each, band in found}
+    worst, (low, high) = max(sizes.values(), key=lambda each: abs(log(each[0])))
     word = f"{worst:.2g} times as large as" if worst > 1 else f"{1 / worst:.2g} times smaller than"
     return Finding(
         code="H028",
@@ -120,7 +122,7 @@ def _far(rule: RuleReference, found: list[Assignment]) -> Finding:
         message=f"{listed(list(sizes))} drawn {word} what keeps the signal's size",
         measured=worst,
         expected=1.0,
-        tolerance=FAR[1] - 1,
+        tolerance=high - 1 if worst > 1 else 1 - low,
         rule=rule.mark.place,
         source="Glorot and Bengio 2010, equation 12; He et al. 2015, equation 10",
         suggestion="take a method that follows fan_in, such as xavier or kaiming, with its own "

@@ -77,7 +77,8 @@ class SearchModel(nn.Module):
         """The outputs by name.
 
         Raises:
-            TypeError: an input is missing, or a name is neither an input nor a tokens input's mask.
+            TypeError: an input is missing or no tensor, or a name is neither an input nor a tokens
+                input's mask.
         """
         self.check_names(inputs)
         values: dict[str, Tensor] = {}
@@ -85,6 +86,10 @@ class SearchModel(nn.Module):
         dtype = next(self.parameters()).dtype
         for declared in self._inputs:
             value = inputs[declared.name]
+            if not isinstance(value, Tensor):
+                kind = type(value).__name__
+                way = "seobuilder.encoder makes tensors of texts, numbers and images"
+                raise TypeError(f"{declared.name} is of type {kind}, not a tensor; {way}")
             if declared.kind == "tokens":
                 masks[declared.name] = _mask(declared, inputs)
             if declared.name in self._modules:

@@ -25,20 +25,25 @@ def drawn_in(plan: Plan, module: str, roles: Iterable[str] = MATRICES) -> Iterat
 
 
 def strays(plan: Plan, module: str, band: Band, *, adds: bool = False) -> list[Assignment]:
-    """The parameters of a module that are drawn outside of a band around a sound std.
+    """The parameters of a module that are drawn outside of a band around a sound std."""
+    found = []
+    for assignment in drawn_in(plan, module):
+        size, (low, high) = excess(assignment), allowed(assignment, band, adds=adds)
+        if size is not None and not low <= size <= high:
+            found.append(assignment)
+    return found
+
+
+def allowed(assignment: Assignment, band: Band, *, adds: bool = False) -> Band:
+    """What a module's band comes to for one of its parameters.
 
     `adds` says that branches are added to a skip path without a norm, so that their ends must be
     smaller with the depth; elsewhere that is a choice, and so are branches of zeros.
     """
-    found = []
-    for assignment in drawn_in(plan, module):
-        size, (low, high) = excess(assignment), band
-        if assignment.parameter.role == "residual_out":
-            low = 0.0
-            high = 1.5 if adds else high * sqrt(2 * assignment.parameter.variables["depth"])
-        if size is not None and not low <= size <= high:
-            found.append(assignment)
-    return found
+    parameter = assignment.parameter
+    if parameter.role != "residual_out":
+        return band
+    return 0.0, 1.5 if adds else band[1] * sqrt(2 * parameter.variables["depth"])
 
 
 def is_normed(module: Node) -> bool:

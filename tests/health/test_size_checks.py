@@ -9,6 +9,7 @@ import pytest
 from seobuilder.health.size_checks import check_sizes, common_place
 from seobuilder.planning.planner import make_plan
 from seobuilder.recipe.load import parse_recipe
+from seobuilder.report.model import Finding
 
 RECIPE = """\
 version: 1
@@ -35,13 +36,16 @@ initialization:
 """
 
 
-def found(*changes: tuple[str, str]) -> list[tuple[str, float | None, str | None]]:
+def findings(*changes: tuple[str, str]) -> list[Finding]:
     text = RECIPE
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
-    plan = make_plan(parse_recipe(text.encode(), "r.yaml", Path()))
-    return [(f.place, f.measured and round(f.measured, 3), f.rule) for f in check_sizes(plan)]
+    return check_sizes(make_plan(parse_recipe(text.encode(), "r.yaml", Path())))
+
+
+def found(*changes: tuple[str, str]) -> list[tuple[str, float | None, str | None]]:
+    return [(f.place, f.measured and round(f.measured, 3), f.rule) for f in findings(*changes)]
 
 
 def rule(text: str) -> tuple[str, str]:
@@ -51,6 +55,7 @@ def rule(text: str) -> tuple[str, str]:
 SCALED = '  - {role: residual_out, method: xavier_normal, gain: "1 / sqrt(2 * depth)"}\n'
 UNSCALED = SCALED.replace("1 / sqrt(2 * depth)", "1")
 NORM = "method: rms_norm, placement: pre"
+BARE = (NORM, "method: none"), ("  - {role: norm_scale, method: ones}\n", "")
 
 
 def test_a_sound_recipe_has_none() -> None:
@@ -62,6 +67,23 @@ def test_a_gain_in_a_stack_without_norms(factor: float) -> None:
     assert found(
         rule(f'match: "facts.1.*.weight", method: orthogonal, gain: {2**0.5 * factor}')
     ) == [("facts.1.linear.weight", pytest.approx(factor, abs=2e-3), "r.yaml:19")]
+
+
+@pytest.mark.parametrize(
+    "changes, measured, tolerance",
+    [
+        ([rule("match: facts.1.*.weight, method: orthogonal, gain: 14.142")], 10.0, 3.0),
+        ([rule("match: facts.1.*.weight, method: orthogonal, gain: 0.14142")], 0.1, 0.8),
+        ([rule("match: body.**.value.weight, method: xavier_normal, gain: 0.01")], 0.01, 0.98),
+        ([*BARE, (SCALED, UNSCALED)], 4.0, 0.5),
+    ],
+)
+def test_the_tolerance_is_that_of_the_side_it_lies_on(
+    changes: list[tuple[str, str]], measured: float, tolerance: float
+) -> None:
+    (finding,) = findings(*changes)
+    assert finding.measured == pytest.approx(measured, rel=0.01)
+    assert finding.tolerance == pytest.approx(tolerance)
 
 
 def test_weights_may_be_smaller_where_norms_stand_between() -> None:
@@ -86,10 +108,9 @@ def test_zeros_are_told_where_other_blocks_have_none() -> None:
 
 
 def test_ends_of_branches_need_their_depth_where_no_norm_stands_between() -> None:
-    bare = (NORM, "method: none"), ("  - {role: norm_scale, method: ones}\n", "")
-    assert found(*bare) == []
+    assert found(*BARE) == []
     assert found((SCALED, UNSCALED)) == []
-    assert found(*bare, (SCALED, UNSCALED)) == [("body.blocks", 4.0, "r.yaml:17")]
+    assert found(*BARE, (SCALED, UNSCALED)) == [("body.blocks", 4.0, "r.yaml:17")]
 
 
 def test_the_place_that_several_parameters_have_in_common() -> None:

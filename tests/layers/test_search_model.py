@@ -156,6 +156,13 @@ def test_wrong_names_are_type_errors(
     )
 
 
+def test_texts_are_type_errors_that_name_the_encoder(
+    model: SearchModel, batch: dict[str, Tensor]
+) -> None:
+    with pytest.raises(TypeError, match=r"^query is of type list, not a tensor; .*encoder"):
+        model(**batch | {"query": ["red shoes"]})
+
+
 def test_positional_inputs_are_refused(model: SearchModel, batch: dict[str, Tensor]) -> None:
     with pytest.raises(TypeError):
         model(batch["query"])
