@@ -103,8 +103,13 @@ def inspect(
         name, found = _tensors(model)
         if inputs is not None:
             raise InvalidArgument(f"inputs are for a module; this is {shown(model)}")
-        with one_thread():
-            return survey(name, found)
+        try:
+            with one_thread():
+                return survey(name, found)
+        except InvalidArgument as error:
+            if isinstance(model, Mapping):
+                raise
+            raise EnvironmentProblem(f"can't read weights from {model}: {error}") from None
     if unreal := [name for name, each in model.named_parameters() if each.is_meta]:
         raise InvalidArgument(f"on the meta device there are no numbers: {', '.join(unreal)}")
     plan = getattr(model, "plan", None)
@@ -126,8 +131,12 @@ def _tensors(model: Mapping[str, Any] | str | Path) -> tuple[str, Iterable[Found
             held = f", such as {path / WEIGHTS}" if (path / WEIGHTS).is_file() else ""
             raise EnvironmentProblem(f"{path} is a folder; weights are in a file{held}")
         if is_zipfile(path):
-            return path.stem, tensors_in(read_checkpoint(path))
-        return path.stem, [Found(n, "tensor", read) for n, read in open_weights(path).items()]
+            found = list(tensors_in(read_checkpoint(path)))
+        else:
+            found = [Found(n, "tensor", read) for n, read in open_weights(path).items()]
+        if not found:
+            raise EnvironmentProblem(f"can't read weights from {path}: there is no tensor in it")
+        return path.stem, found
     if not isinstance(model, Mapping):
         wanted = "inspect takes a module, the path of a file, or mappings of tensors by name"
         is_class = isinstance(model, type) and issubclass(model, nn.Module)

@@ -409,6 +409,24 @@ def test_inspect_measures_a_checkpoint_and_runs_none_of_it(tmp_path: Path) -> No
         seobuilder.inspect(tmp_path / "whole.pt")
 
 
+def test_inspect_refuses_a_file_whose_numbers_it_cannot_read(tmp_path: Path) -> None:
+    path = tmp_path / "odd.pt"
+    for state, reason in (
+        ({"epoch": 3}, "there is no tensor in it"),
+        ({"w": torch.empty(2, device="meta")}, "on the meta device there are no numbers: w"),
+    ):
+        torch.save(state, path)
+        with pytest.raises(
+            EnvironmentProblem, match=rf"can't read weights from .*odd\.pt: {reason}"
+        ):
+            seobuilder.inspect(path)
+    header = b'{"w":{"dtype":"F6_E2M3","shape":[4],"data_offsets":[0,3]}}'
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"abc")
+    with pytest.raises(EnvironmentProblem, match=r"can't read `w` from .*odd\.safetensors: "):
+        seobuilder.inspect(path)
+
+
 def test_a_model_is_copied_and_pickled_like_any_other(recipe: Path) -> None:
     model = seobuilder.build(recipe)
     assert_equal(state(copy.deepcopy(model)), state(model))

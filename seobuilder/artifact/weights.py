@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from warnings import catch_warnings
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -54,13 +55,22 @@ def open_weights(path: Path) -> dict[str, Callable[[], Tensor]]:
     """What reads each tensor of a safetensors file, by name; none is read before it is asked for.
 
     Raises:
-        EnvironmentProblem: the file can't be read, or is no safetensors file.
+        EnvironmentProblem: the file can't be read, or is no safetensors file; or, once it is asked
+            for, a tensor has a dtype that torch lacks.
     """
     try:
         file: Any = safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:
         raise EnvironmentProblem(f"can't read weights from {path}: {error}") from None
-    return {name: partial(file.get_tensor, name) for name in file.offset_keys()}
+
+    def read(name: str) -> Tensor:
+        try:
+            tensor: Tensor = file.get_tensor(name)
+        except SafetensorError as error:  # a dtype that torch lacks
+            raise EnvironmentProblem(f"can't read `{name}` from {path}: {error}") from None
+        return tensor
+
+    return {name: partial(read, name) for name in file.offset_keys()}
 
 
 def read_checkpoint(path: Path) -> dict[Any, Any]:
@@ -69,7 +79,8 @@ def read_checkpoint(path: Path) -> dict[Any, Any]:
     Raises EnvironmentProblem if it can't be read, or holds more than data.
     """
     try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with catch_warnings(action="ignore"):  # what torch may drop some day reads well today
+            state: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
         raise EnvironmentProblem(f"can't read weights from {path}: {reason}") from None

@@ -61,6 +61,8 @@ def check_constant(subject: Subject) -> list[Finding]:
     declared = record.declared_std
     if not declared or measured.min is None or measured.min != measured.max:
         return []
+    if measured.finite < measured.count:
+        return []  # H001 and H002 say so, and not all elements are equal
     if measured.min != 0 and measured.count < FEWEST:
         return []
     value = "zero" if measured.min == 0 else f"{measured.min:g}"

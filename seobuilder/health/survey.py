@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seobuilder.building.describe import describe
+from seobuilder.errors import InvalidArgument
 from seobuilder.health.checks import check_duplicates, check_finite
 from seobuilder.health.histogram import histogram
 from seobuilder.health.probes.undeclared import check_undeclared
@@ -27,6 +29,9 @@ from seobuilder.report.probes import Probes
 
 BUFFER = "buffer"
 """The role of state that is not learned."""
+
+PACKED = (torch.float4_e2m1fn_x2,)
+"""Dtypes with several numbers in an element, which torch does not take apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def tensors_in(state: Mapping[Any, Any]) -> Iterator[Found]:
     names: dict[object, list[str]] = {}
     first: dict[object, Tensor] = {}
     for name, tensor in _walk(state, ""):
-        identity: object = (tensor.data_ptr() or name, tensor.shape, tensor.stride(), tensor.dtype)
+        identity = _identity(tensor) or name
         names.setdefault(identity, []).append(name)
         first.setdefault(identity, tensor)
     for key, tensor in first.items():
@@ -83,11 +88,19 @@ def tensors_in(state: Mapping[Any, Any]) -> Iterator[Found]:
         yield Found(name, "tensor", tensor.detach, aliases=tuple(aliases))
 
 
+def _identity(tensor: Tensor) -> object:
+    """What tensors of one memory and shape have alike; None where there is no such memory."""
+    if tensor.layout != torch.strided or tensor.is_nested or not tensor.data_ptr():
+        return None
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
+
+
 def _walk(state: Any, name: str) -> Iterator[tuple[str, Tensor]]:
     if isinstance(state, Tensor):
         yield name or "tensor", state
-    elif isinstance(state, Mapping):
-        for key, value in state.items():
+    elif isinstance(state, Mapping | list | tuple):
+        held = state.items() if isinstance(state, Mapping) else enumerate(state)
+        for key, value in held:
             yield from _walk(value, f"{name}.{key}" if name else str(key))
 
 
@@ -98,6 +111,7 @@ def survey(
     """Measure tensors without a declaration, and report.
 
     Histograms and singular values, which take most of the time, are left out unless `shapes`.
+    Sparse and quantized tensors are measured as what they stand for.
 
     NaN and infinities are errors, in weights and in the signals that `probes` heard. Weights that
     are constant, or equal to others, and signals that vanish, explode or become alike are warnings,
@@ -126,8 +140,21 @@ def survey(
 
 
 def _real(tensor: Found) -> Tensor:
-    """What the tensor holds, complex numbers as pairs, whole ones as fractions."""
+    """What the tensor holds, element by element: complex numbers as pairs, others as fractions.
+
+    Raises:
+        InvalidArgument: it has none that can be read.
+    """
     values = tensor.read()
+    if values.is_meta:
+        raise InvalidArgument(f"on the meta device there are no numbers: {tensor.name}")
+    if values.is_nested or values.dtype in PACKED:
+        what = "is nested" if values.is_nested else f"has the dtype {values.dtype}"
+        raise InvalidArgument(f"`{tensor.name}` {what}, whose numbers can't be measured")
+    if values.is_quantized:
+        return values.dequantize()
+    if values.layout != torch.strided:
+        values = values.to_dense()
     if values.is_complex():
         return torch.view_as_real(values)
     return values if values.is_floating_point() else values.to(torch.float64)
@@ -169,7 +196,7 @@ def _constant(record: ParameterRecord) -> list[Finding]:
     measured = record.measured
     if len(record.shape) < 2 or measured.count < 2 or measured.min != measured.max:
         return []
-    if measured.min is None:
+    if measured.min is None or measured.finite < measured.count:
         return []
     return [
         Finding(
@@ -193,10 +220,11 @@ def _doubtful(finding: Finding) -> Finding:
 
 def _summary(records: list[ParameterRecord]) -> Summary:
     widths = {record.dtype: _bytes(record.dtype) for record in records}
+    counts = [prod(record.shape) for record in records]  # a complex number is measured as two
     return Summary(
-        parameters=sum(record.measured.count for record in records),
+        parameters=sum(counts),
         tensors=len(records),
-        bytes=sum(record.measured.count * widths[record.dtype] for record in records),
+        bytes=sum(n * widths[each.dtype] for n, each in zip(counts, records, strict=True)),
         flops=None,
         seed=None,
         dtype=", ".join(sorted(widths)) or "none",

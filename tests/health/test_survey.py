@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seobuilder.health.survey import Found, survey, tensors_of
+from seobuilder.errors import InvalidArgument
+from seobuilder.health.survey import Found, survey, tensors_in, tensors_of
 
 
 def found(**tensors: Tensor) -> list[Found]:
@@ -72,6 +73,42 @@ def test_constant_matrices_and_copies_are_warnings() -> None:
         ("H004", "other", "warning"),
     ]
     assert report.is_healthy
+
+
+def test_what_is_constant_but_for_nan_is_not_called_constant() -> None:
+    report = survey("file", found(broken=torch.tensor([[1.0, 1.0], [1.0, math.nan]])))
+    assert [f.code for f in report.findings] == ["H001"]
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_sparse_and_quantized_tensors_are_measured_as_what_they_stand_for() -> None:
+    dense = torch.tensor([[0.0, 2.0], [0.0, -1.0]])
+    whole = torch.quantize_per_tensor(dense, 0.5, 0, torch.qint8)
+    tensors = found(dense=dense, coo=dense.to_sparse(), whole=whole)
+    records = {record.name: record for record in survey("file", tensors).parameters}
+    assert records["coo"].measured == records["whole"].measured == records["dense"].measured
+    assert records["coo"].spectrum == records["dense"].spectrum
+    assert (records["coo"].shape, records["whole"].dtype) == ((2, 2), "qint8")
+
+
+def test_a_complex_number_is_one_parameter() -> None:
+    summary = survey("file", found(turns=torch.ones(3, 5, dtype=torch.complex64))).summary
+    assert (summary.parameters, summary.bytes) == (15, 15 * 8)
+
+
+def test_tensors_without_numbers_are_refused_by_name() -> None:
+    packed = torch.zeros(2, 2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+    for tensor, reason in (
+        (torch.empty(2, device="meta"), "on the meta device there are no numbers: odd"),
+        (packed, "`odd` has the dtype torch.float4_e2m1fn_x2, whose numbers can't be measured"),
+    ):
+        with pytest.raises(InvalidArgument, match=reason):
+            survey("file", found(odd=tensor))
+
+
+def test_a_state_gives_tensors_in_lists_and_without_memory() -> None:
+    state = {"rows": [torch.ones(2), {"deep": torch.eye(2).to_sparse()}], "step": 3}
+    assert [tensor.name for tensor in tensors_in(state)] == ["rows.0", "rows.1.deep"]
 
 
 def test_tensors_of_every_dtype_are_measured() -> None:
