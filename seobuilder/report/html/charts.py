@@ -58,6 +58,9 @@ SETTINGS: dict[str, Any] = {
     "lines.solid_capstyle": "round",
 }
 
+LONE = 0.3
+"""Half the width at which a prediction is drawn that has none beside it."""
+
 Values = Sequence[float | None]
 
 
@@ -99,6 +102,12 @@ def outside(curve: Curve) -> list[int]:
     ]
 
 
+def _lone(values: Values) -> list[int]:
+    """Indices of values that stand between unknown ones, where no line leads to or from them."""
+    known = [False, *(value is not None for value in values), False]
+    return [i for i in range(len(values)) if known[i : i + 3] == [False, True, False]]
+
+
 def draw_curve(name: str, curve: Curve, alt: str) -> Markup:
     """`curve` over the index of its points, its band behind it.
 
@@ -117,8 +126,14 @@ def draw_curve(name: str, curve: Curve, alt: str) -> Markup:
             low = [_within(value, floor_, ceiling) for value in curve.low]
             high = [_within(value, floor_, ceiling) for value in curve.high]
             axes.fill_between(x, low, high, color=PREDICTED, alpha=0.18, linewidth=0)
+            for i in _lone(curve.low):
+                ends = [i - LONE, i + LONE]
+                axes.fill_between(ends, low[i], high[i], color=PREDICTED, alpha=0.18, linewidth=0)
         if curve.predicted:
-            axes.plot(x, _known(curve.predicted, curve.log), color=PREDICTED, linestyle=(0, (4, 3)))
+            predicted = _known(curve.predicted, curve.log)
+            axes.plot(x, predicted, color=PREDICTED, linestyle=(0, (4, 3)))
+            for i in _lone(curve.predicted):
+                axes.plot([i - LONE, i + LONE], [predicted[i]] * 2, color=PREDICTED)
         measured = _known(curve.measured, curve.log)
         marker = "o" if len(measured) <= 60 else ""
         axes.plot(x, measured, color=MEASURED, marker=marker)

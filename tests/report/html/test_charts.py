@@ -35,6 +35,15 @@ def test_a_stray_is_marked() -> None:
     assert "var(--predicted)" in calm and "fill-opacity" in calm
 
 
+def test_a_prediction_with_none_beside_it_is_drawn() -> None:
+    ends = {"low": [None, 0.5, None, 1, 1], "high": [None, 2, None, 3, 3]}
+    text = curve(measured=[1] * 5, predicted=[None, 1, None, 2, 2], **ends)
+    level = r'd="M ([\d.]+) ([\d.]+) L ([\d.]+) \2 " style="fill: none; stroke: var\(--predicted\)'
+    ((left, _, right),) = re.findall(level, text)
+    assert float(left) < 162.6 < float(right)  # where the second of the points is
+    assert len(re.findall(rf'd="M {left} [-\d. L]* L {right} ', text)) == 2  # its band is as wide
+
+
 @pytest.mark.parametrize(
     ("measured", "labels"),
     [
