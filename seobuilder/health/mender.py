@@ -87,16 +87,25 @@ class Mender:
         is_transformer, normed = first.kind == "transformer_block", is_normed(node)
         is_cell = first.kind == "recurrent_layer" and not normed and not any(map(has_skip, blocks))
         band = CLOSE if multiplies(node) else CELLS if is_cell else LOOSE
-        embedded = norm_embeddings(self.loaded, node) if self._drowns(node) else ()
-        if strays := self.strays(node.name, band, adds=adds(node)):
-            return (*self.redrawn(strays, band), *embedded)
+        if changes := self.sized(node, band):
+            return changes
         if is_transformer and (skips := with_skips(self.loaded, self.plan, node)):
             return skips
         if not normed:
             return normalize(self.loaded, self.plan, node)
         if not is_transformer:
             return self._steadier(node)
-        return self._norms_first(node) or embedded
+        return self._norms_first(node) or self._embedded(node)
+
+    def sized(self, node: Node, band: Band = LOOSE) -> Changes:
+        """The weights of a module outside of a band drawn anew, beside embeddings of their size."""
+        if strays := self.strays(node.name, band, adds=adds(node)):
+            return (*self.redrawn(strays, band), *self._embedded(node))
+        return ()
+
+    def _embedded(self, node: Node) -> Changes:
+        """A norm of the embeddings that the first branches drown."""
+        return norm_embeddings(self.loaded, node) if self._drowns(node) else ()
 
     def strays(self, module: str, band: Band, *, adds: bool = False) -> list[Assignment]:
         """The parameters of a module outside of a band, and biases that are no zeros."""

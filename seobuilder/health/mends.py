@@ -136,9 +136,8 @@ def _slow(mender: Mender, finding: Finding) -> Changes:
         return mender.module(ailing)
     nodes = [mender.modules[name] for name in names if blocks_of(mender.modules[name])[1]]
     for node in nodes:
-        if strays := mender.strays(node.name, LOOSE, adds=adds(node)):
-            return mender.redrawn(strays)
-        if changes := with_skips(mender.loaded, mender.plan, node) or mender.module(node.name):
+        changes = mender.sized(node) or with_skips(mender.loaded, mender.plan, node)
+        if changes := changes or mender.module(node.name):
             return changes
     return ()
 

@@ -104,14 +104,16 @@ def test_weights_that_are_close_enough_for_their_stack_are_left_to_norms(
 ) -> None:
     """A plain layer multiplies, a cell has gates, and a skip path leads around either."""
     loaded = parse_recipe(STACK.format(body=body, gain=gain).encode(), "r.yaml", Path())
-    steep = Finding(code="H021", severity="error", place="body", message="steep", measured=9)
-    (finding,) = mended(Mender(loaded, make_plan(loaded), [steep]))
+    (finding,) = mended(Mender(loaded, make_plan(loaded), [STEEP]))
     assert finding.changes[0].path[0] == section
 
 
+STEEP = Finding(code="H021", severity="error", place="body", message="steep", measured=9)
+SLOW = Finding(code="H029", severity="warning", place="answer", message="slow", measured=1)
 DEEP = "kind: transformer, depth: {}, heads: 2, ffn: {{kind: mlp, width: 32}}"
 
 
+@pytest.mark.parametrize("told", [STEEP, SLOW], ids=["steep", "slow"])
 @pytest.mark.parametrize(
     ("gain", "depth", "norm", "std", "wanted"),
     [
@@ -127,14 +129,13 @@ DEEP = "kind: transformer, depth: {}, heads: 2, ffn: {{kind: mlp, width: 32}}"
     ],
 )
 def test_norms_go_before_branches_and_before_small_embeddings_that_many_would_drown(
-    gain: int, depth: int, norm: str, std: float, wanted: tuple[str, str] | None
+    gain: int, depth: int, norm: str, std: float, wanted: tuple[str, str] | None, told: Finding
 ) -> None:
     text = STACK.format(body=DEEP.format(depth), gain=gain).replace("std: 0.02", f"std: {std}")
     text = text.replace("initialization:", "initialization:\n  - {role: norm_scale, method: ones}")
     text += f'normalization:\n  - {{match: "body.blocks.*", method: rms_norm, {norm}}}\n'
     loaded = parse_recipe(text.encode(), "r.yaml", Path())
-    steep = Finding(code="H021", severity="error", place="body", message="steep", measured=9)
-    (finding,) = mended(Mender(loaded, make_plan(loaded), [steep]))
+    (finding,) = mended(Mender(loaded, make_plan(loaded), [told]))
     drawn = [change for change in finding.changes if change.path[0] == "initialization"]
     said = [(each.path[-1], each.yaml) for each in finding.changes if each not in drawn]
     assert said == ([] if wanted is None else [wanted]) and bool(drawn) == (gain != 1)
