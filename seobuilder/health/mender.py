@@ -13,6 +13,7 @@ from functools import cached_property
 from math import inf
 
 from seobuilder.planning.blocks import blocks_of
+from seobuilder.planning.contradiction import draw_beside_norms
 from seobuilder.planning.depth_advice import DEEP
 from seobuilder.planning.methods import NotApplicable, decide
 from seobuilder.planning.model import Assignment, Node, Plan, RuleReference
@@ -23,6 +24,7 @@ from seobuilder.planning.norm_remedies import (
     norm_rule,
     normalize,
 )
+from seobuilder.planning.placement import TRANSFORMER_PLACEMENTS
 from seobuilder.planning.remedies import delete, redraw, set_value
 from seobuilder.planning.residual import has_skip
 from seobuilder.planning.skip_remedies import with_skips
@@ -168,7 +170,15 @@ class Mender:
         wanted = {each.parameter.name: each for each in assignments}
         if undone := self._undone(wanted, band):
             return undone
-        return redraw(self.plan, {name: sound_draw(each) for name, each in wanted.items()})
+        return redraw(self.plan, {name: self._sound(each) for name, each in wanted.items()})
+
+    def _sound(self, assignment: Assignment) -> str:
+        """A sound draw that suits the norms of a parameter's block."""
+        block = ".".join(assignment.parameter.name.split(".")[:3])  # as in encoder.blocks.0
+        index = norm_rule(self.loaded, block)
+        rule = None if index is None else self.loaded.recipe.normalization[index]
+        sites = TRANSFORMER_PLACEMENTS.get(getattr(rule, "placement", ""))
+        return sound_draw(assignment) if sites is None else draw_beside_norms(sites, assignment)
 
     def _undone(self, wanted: Mapping[str, Assignment], band: Band) -> Changes:
         """Deletes the rules that draw these and no others, where the next ones draw them well.

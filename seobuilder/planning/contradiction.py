@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from seobuilder.planning.blocks import Blocks
 from seobuilder.planning.model import Assignment, RuleReference
+from seobuilder.planning.placement import Sites
 from seobuilder.planning.sound import sound_draw
 from seobuilder.recipe.change import Change
 from seobuilder.recipe.formulas import Formula
@@ -48,3 +49,16 @@ def draw_at_any_depth(assignment: Assignment) -> str:
     """A sound draw without a scale by the depth."""
     is_last = assignment.parameter.role == "residual_out"
     return "method: xavier_normal" if is_last else sound_draw(assignment)
+
+
+BETA_DRAW = 'method: xavier_normal, gain: "(8 * depth) ** -0.25"'
+"""DeepNorm's (Wang et al. 2022, arXiv:2203.00555, figure 2, for an encoder)."""
+
+
+def draw_beside_norms(sites: Sites, assignment: Assignment) -> str:
+    """A sound draw in a transformer block that has norms at these sites."""
+    if sites.deep_skip and assignment.parameter.role == "residual_out":
+        return BETA_DRAW
+    if sites.branch == ("input",):
+        return sound_draw(assignment)
+    return draw_at_any_depth(assignment)  # what is scaled by it, the norm behind scales back

@@ -12,7 +12,13 @@ from math import isclose, sqrt
 
 from seobuilder.planning import distributions as draws
 from seobuilder.planning.blocks import Block, Blocks, first_block, has, last_block, opening_norm
-from seobuilder.planning.contradiction import Contradiction, Facts, draw_at_any_depth, named
+from seobuilder.planning.contradiction import (
+    BETA_DRAW,
+    Contradiction,
+    Facts,
+    draw_beside_norms,
+    named,
+)
 from seobuilder.planning.divided_weights import (
     gain_under_spectral_norm,
     zeros_under_a_reparametrization,
@@ -22,7 +28,7 @@ from seobuilder.planning.norm_remedies import layer_norm_instead, no_norm_before
 from seobuilder.planning.placement import Normalizer
 from seobuilder.planning.remedies import delete, redraw, set_value
 from seobuilder.planning.rules import listed, rule_problem
-from seobuilder.planning.sound import is_zero, sound_draw
+from seobuilder.planning.sound import is_zero
 from seobuilder.recipe.change import Change
 from seobuilder.recipe.diagnostics import Diagnostic, Severity, alike_as_one
 from seobuilder.recipe.load import LoadedRecipe
@@ -149,15 +155,7 @@ def _draws_beside_a_norm(facts: Facts, block: Block, names: Iterable[str]) -> di
     """Draws for the ends of branches that suit the norm of their block."""
     assert block.sites is not None
     drawn = {each.parameter.name: each for each in facts.blocks.plan.assignments}
-    found = {}
-    for name in names:
-        if block.sites.deep_skip and drawn[name].parameter.role == "residual_out":
-            found[name] = _BETA_DRAW
-        elif block.sites.branch == ("input",):
-            found[name] = sound_draw(drawn[name])
-        else:  # what is scaled by the depth, the norm behind it scales back
-            found[name] = draw_at_any_depth(drawn[name])
-    return found
+    return {name: draw_beside_norms(block.sites, drawn[name]) for name in names}
 
 
 def _is_scaled_inside(facts: Facts, block: Block) -> bool:
@@ -188,11 +186,8 @@ def _deepnorm_without_its_beta(facts: Facts) -> Iterator[Contradiction]:
                 f"placement {block.norm.placement} goes with weights of (8 * depth) ** -0.25 "
                 f"times Xavier's, and {named(rule)} draws others for {listed(names)}",
                 "`- {preset: deepnorm}` under `initialization` draws them so",
-                redraw(facts.blocks.plan, dict.fromkeys(names, _BETA_DRAW)),
+                redraw(facts.blocks.plan, dict.fromkeys(names, BETA_DRAW)),
             )
-
-
-_BETA_DRAW = 'method: xavier_normal, gain: "(8 * depth) ** -0.25"'
 
 
 def _beta_std(parameter: Parameter) -> float:

@@ -108,6 +108,30 @@ def test_weights_that_are_close_enough_for_their_stack_are_left_to_norms(
     assert finding.changes[0].path[0] == section
 
 
+@pytest.mark.parametrize(
+    ("placement", "drawn"),
+    [
+        ("pre", 'gain: "1 / sqrt(2 * depth)"'),
+        ("sandwich", None),  # the norm behind the branch would divide the factor out
+        ("post", None),
+        ("deepnorm", 'gain: "(8 * depth) ** -0.25"'),
+    ],
+)
+def test_ends_of_branches_are_drawn_to_suit_the_norms_beside_them(
+    placement: str, drawn: str | None
+) -> None:
+    text = RECIPE.replace("placement: pre", f"placement: {placement}").replace(
+        "  # here\n", '  - {match: "body.**.down.weight", method: normal, std: 5}\n'
+    )
+    text = text.replace('"**.weight", method: xavier_normal', '"**.weight", method: autoinit')
+    loaded = parse_recipe(text.encode(), "r.yaml", Path())
+    far = Finding(code="H028", severity="warning", place="body", message="far", measured=9)
+    (finding,) = mended(Mender(loaded, make_plan(loaded), [far]))
+    (change,) = finding.changes
+    ending = f", {drawn}" if drawn else ""
+    assert change.yaml == f'{{match: "body.**.down.weight", method: xavier_normal{ending}}}'
+
+
 STEEP = Finding(code="H021", severity="error", place="body", message="steep", measured=9)
 SLOW = Finding(code="H029", severity="warning", place="answer", message="slow", measured=1)
 DEEP = "kind: transformer, depth: {}, heads: 2, ffn: {{kind: mlp, width: 32}}"
