@@ -133,9 +133,17 @@ def _check_output(output: OutputRecord) -> list[Finding]:
             expected=output.chance,
             tolerance=max(0.5 * output.chance, 0.5),
             source="a head that prefers no answer has the loss of guessing",
-            suggestion="draw this output's head with a smaller standard deviation, or zeros",
+            suggestion=_SUGGESTED.get(output.kind, _SMALLER_HEAD),
         )
     ]
+
+
+_SMALLER_HEAD = "draw this output's head with a smaller standard deviation, or zeros"
+_SUGGESTED = {
+    "embedding": "choose a larger `temperature`, which divides the similarities, or wider vectors, "
+    "whose similarities scatter less",
+}
+"""By kind of output: how a head is drawn changes nothing of vectors that are scaled to length 1."""
 
 
 def _duplicate(record: ParameterRecord, owner: ParameterRecord) -> Finding:

@@ -136,3 +136,9 @@ def test_the_loss_before_training(loss: float, chance: float | None, severity: s
     found = check_outputs([output])
     assert [f.severity for f in found] == ([severity] if severity else [])
     assert all(f.code == "H010" and f.place == "intent" for f in found)
+
+
+def test_no_draw_is_suggested_for_vectors_whose_length_does_not_count() -> None:
+    output = OutputRecord(name="page", kind="embedding", loss=8.0, chance=2.0, rows=8)
+    (found,) = check_outputs([output])
+    assert "`temperature`" in found.suggestion and "standard deviation" not in found.suggestion
