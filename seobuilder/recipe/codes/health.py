@@ -73,9 +73,9 @@ HEALTH: dict[str, Code] = {
         "Before training, the output's loss is not finite, or more than 1.5 times that of guessing "
         "and more than 0.5 above it. The first steps then go into unlearning what the head "
         "prefers by chance.",
-        "Draw the output's head smaller: `{role: head, method: normal, std: 0.02}`, or `zeros`. Of "
-        "an embedding choose a larger `temperature` or `width`. If the loss is not finite, look for "
-        "a standard deviation that grows the signal with depth.",
+        "Draw the output's head smaller: `{role: head, method: normal, std: 0.02}`, or `zeros`; of "
+        "an embedding, choose a larger `temperature` or `width`. If the loss is not finite, look "
+        "for a standard deviation that grows the signal with depth.",
     ),
     "H011": Code(
         "singular value beyond the edges",
