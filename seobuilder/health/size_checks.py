@@ -125,6 +125,6 @@ def _far(rule: RuleReference, found: list[tuple[Assignment, Band]]) -> Finding:
         tolerance=high - 1 if worst > 1 else 1 - low,
         rule=rule.mark.place,
         source="Glorot and Bengio 2010, equation 12; He et al. 2015, equation 10",
-        suggestion="take a method that follows fan_in, such as xavier or kaiming, with its own "
+        suggestion="take a method that follows the fans, such as xavier or kaiming, with its own "
         "gain; for the ends of added branches, divided by sqrt(2 * depth)",
     )

@@ -34,6 +34,7 @@ _BY_ROLE = {
 }
 """For each role that is drawn alike in every model; the others follow their activation."""
 
+_XAVIER = ("method: xavier_normal", "method: xavier_uniform")
 _RECTIFIERS = ("relu", "leaky_relu", "gelu", "silu", "mish")
 
 
@@ -65,23 +66,26 @@ def sound_draw(assignment: Assignment) -> str:
 def excess(assignment: Assignment) -> float | None:
     """How many times as large a parameter is drawn as `sound_draw` would have it, by its std.
 
-    0 for zeros, infinity where something is drawn that should be constant, or has a mean that
-    shifts the signal; None where nothing is known, as of loaded weights, or where it can't be an
-    oversight, as in the bias of a forget gate.
+    1 between Xavier's and LeCun's where Xavier's is sound, 0 for zeros, infinity where something is
+    drawn that should be constant, or has a mean that shifts the signal; None where nothing is
+    known, as of loaded weights, or where it can't be an oversight, as in the bias of a forget gate.
     """
-    parameter = assignment.parameter
+    parameter, draw = assignment.parameter, sound_draw(assignment)
     if isinstance(assignment.distribution, Pretrained | ForgetGate):
         return None
     moments = assignment.distribution.moments(parameter.shape)
-    wanted = _moments(parameter, sound_draw(assignment))
+    wanted = _moments(parameter, draw)
     if moments is None or wanted is None:
         return None
     mean, std = moments
     if wanted[1] == 0:
         return 1.0 if isclose(mean, wanted[0], abs_tol=0.05) and std < 0.5 else inf
-    if abs(mean) > wanted[1]:
+    # Xavier's is a compromise: where a layer widens, LeCun's alone keeps the signal's own size.
+    forwards = _moments(parameter, draw.replace("xavier", "lecun")) if draw in _XAVIER else None
+    low, high = sorted((wanted[1], wanted[1] if forwards is None else forwards[1]))
+    if abs(mean) > high:
         return inf
-    return std / wanted[1]
+    return std / min(max(std, low), high)
 
 
 def is_zero(assignment: Assignment) -> bool:

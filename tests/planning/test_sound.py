@@ -47,6 +47,31 @@ def test_the_draw_follows_activation_and_style(
     assert is_zero(assignment) == (times == 0)
 
 
+@pytest.mark.parametrize(
+    ("draw", "times"),
+    [
+        ("lecun_normal", 1),  # as keeps the signal's size, and 5.7 times Xavier's
+        ("xavier_normal", 1),
+        ("orthogonal, gain: 16", 16),
+        ("normal, std: 2", 2 * sqrt(2)),
+        ("normal, std: 0.0124", 0.1),
+    ],
+)
+def test_a_widening_layer_may_keep_the_signal_or_compromise(
+    planned: Planned, draw: str, times: float
+) -> None:
+    modules = (
+        "facts: {kind: mlp, from: page, widths: [2, 128], activation: tanh}\n"
+        "words: {kind: token_embedding, from: query, width: 4}\n"
+        "meaning: {kind: pool, from: words, method: mean}\n"
+        "joined: {kind: concat, from: [meaning, facts]}"
+    )
+    rules = f'- {{match: "facts.1.*.weight", method: {draw}}}\n- {{match: "**", method: keep}}'
+    plan = planned(modules=modules, initialization=rules)
+    assignments = {a.parameter.name: a for a in plan.assignments}
+    assert excess(assignments["facts.1.linear.weight"]) == pytest.approx(times, rel=0.01)
+
+
 def test_a_forget_gate_may_begin_open(planned: Planned) -> None:
     modules = (
         "words: {kind: token_embedding, from: query, width: 4}\n"
