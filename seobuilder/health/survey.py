@@ -123,7 +123,11 @@ def survey(
     findings = [
         *(finding for subject in subjects for finding in check_finite(subject.record)),
         *(finding for subject in learned for finding in _constant(subject.record)),
-        *map(_doubtful, check_duplicates(learned, lambda record: _real(found[record.name]))),
+        *(
+            _doubtful(each)
+            for each in check_duplicates(learned, lambda record: _real(found[record.name]))
+            if _is_varied(_real(found[each.place]))
+        ),
         *(check_undeclared(probes) if probes else ()),
     ]
     return Report(
@@ -207,6 +211,11 @@ def _constant(record: ParameterRecord) -> list[Finding]:
             suggestion="if it is not meant, draw it at random",
         )
     ]
+
+
+def _is_varied(values: Tensor) -> bool:
+    """Whether it holds more than two values: identities and biases of gates are alike anywhere."""
+    return torch.unique(values).numel() > 2
 
 
 def _doubtful(finding: Finding) -> Finding:

@@ -75,6 +75,12 @@ def test_constant_matrices_and_copies_are_warnings() -> None:
     assert report.is_healthy
 
 
+def test_values_that_are_set_rather_than_drawn_are_no_copies() -> None:
+    gates = torch.tensor([0.0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0])
+    tensors = found(a=torch.eye(8), b=torch.eye(8), forward=gates, backward=gates.clone())
+    assert survey("file", tensors).findings == ()
+
+
 def test_what_is_constant_but_for_nan_is_not_called_constant() -> None:
     report = survey("file", found(broken=torch.tensor([[1.0, 1.0], [1.0, math.nan]])))
     assert [f.code for f in report.findings] == ["H001"]
