@@ -215,7 +215,7 @@ def _constant(record: ParameterRecord) -> list[Finding]:
 
 def _is_varied(values: Tensor) -> bool:
     """Whether it holds more than two values: identities and biases of gates are alike anywhere."""
-    return torch.unique(values).numel() > 2
+    return len(torch.unique(values)) > 2
 
 
 def _doubtful(finding: Finding) -> Finding:
