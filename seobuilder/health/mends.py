@@ -7,6 +7,7 @@ from collections.abc import Callable
 from seobuilder.health.mender import CLOSE, LOOSE, Changes, Mender, module_of
 from seobuilder.health.size_checks import far_band
 from seobuilder.planning.blocks import blocks_of
+from seobuilder.planning.ends import pool_at_an_end
 from seobuilder.planning.norm_remedies import norm_draws
 from seobuilder.planning.remedies import redraw, set_value
 from seobuilder.planning.skip_remedies import with_skips
@@ -100,8 +101,15 @@ def _alike(mender: Mender, finding: Finding) -> Changes:
 
 
 def _silent(mender: Mender, finding: Finding) -> Changes:
-    """H025: layers of zeros in a row, or before units that can't wake; else dead units."""
+    """H025: layers of zeros in a row, or before units that can't wake; else dead units.
+
+    Where a pool reads but the end where a recurrent layer begins, it reads all positions instead.
+    """
     module = module_of(finding)
+    records = mender.probes.parameters if mender.probes else ()
+    silent = [r.name for r in records if r.wakes is None and r.name.startswith(f"{module}.")]
+    if pool := pool_at_an_end(mender.plan, silent):
+        return set_value(mender.loaded, ("modules", pool, "method"), "mean")
     around = [
         name
         for name in mender.modules

@@ -24,6 +24,7 @@ from seobuilder.health.probes.thresholds import (
     factor_of,
 )
 from seobuilder.health.size_checks import common_place
+from seobuilder.planning.ends import pool_at_an_end
 from seobuilder.planning.model import Assignment, Plan
 from seobuilder.planning.rules import listed
 from seobuilder.planning.sound import is_zero
@@ -73,7 +74,7 @@ class _Teller:
     """Makes findings, with the rule that decides the weights of a place."""
 
     def __init__(self, plan: Plan) -> None:
-        self.assignments = plan.assignments
+        self.plan, self.assignments = plan, plan.assignments
 
     def signals(
         self, signals: Sequence[SignalRecord], stacks: dict[str, list[SignalRecord]]
@@ -194,14 +195,22 @@ class _Teller:
                 continue
             zeros = [a.parameter.name for a in self.assignments if is_zero(a)]
             causes = [name for name in names if name in zeros and not name.endswith("bias")]
+            source = "weights of zeros that are meant let the gradient through after a step"
+            suggestion = "look for a layer of zeros, or of dead units, in it or behind it"
+            if not causes and (pool := pool_at_an_end(self.plan, names)):
+                source = "the state before the first step is zero, and its map multiplies nothing"
+                suggestion = (
+                    f"`{pool}` reads the end where this direction has taken one step: "
+                    "`method: mean`, `max` or `attention` reads all positions"
+                )
             yield self.finding(
                 "H025",
                 "error",
                 common_place(causes or names),
                 f"no gradient in the first {probes.steps} steps for {listed(names)}",
                 measured=0.0,
-                source="weights of zeros that are meant let the gradient through after a step",
-                suggestion="look for a layer of zeros, or of dead units, in it or behind it",
+                source=source,
+                suggestion=suggestion,
             )
 
     def updates(self, probes: Probes) -> Iterator[Finding]:

@@ -55,8 +55,11 @@ PROBES: dict[str, Code] = {
         "no gradient",
         "A parameter that leads to a loss gets a gradient of exactly zero in each of the first "
         "steps of training. A head of zeros, Fixup and ReZero wake up after a step; this does not. "
-        "Where weights among these are drawn as zeros, their place is named.",
-        "Look behind it for a layer of zeros, or a layer whose units are all dead.",
+        "Where weights among these are drawn as zeros, their place is named. Of a recurrent layer, "
+        "the map of states is idle where a pool reads only the end at which a direction begins: "
+        "`last` of what reads backwards, `first` of what reads forwards.",
+        "Look behind it for a layer of zeros, or a layer whose units are all dead. Behind a "
+        "recurrent layer let the pool read all positions: `method: mean`.",
     ),
     "H026": Code(
         "first step out of proportion",

@@ -159,3 +159,43 @@ def test_outputs_without_labels_are_not_held_against_their_parameters() -> None:
     assert probes is not None
     assert next(r.name for r in probes.parameters if r.wakes is None).startswith("meaning.")
     assert found(report) == []
+
+
+CELLS = """\
+version: 1
+name: ends
+inputs:
+  query: {kind: tokens, vocab_size: 32, max_length: 6}
+modules:
+  words: {kind: token_embedding, from: query, width: 8}
+  reader: {kind: recurrent, from: words, cell: gru, width: 8, depth: 2, DIRECTIONS}
+  summary: {kind: pool, from: reader, method: METHOD}
+outputs:
+  label: {kind: classification, from: summary, labels: 3}
+initialization:
+  - {match: "**.bias", method: zeros}
+  - {role: [embedding, head], method: normal, std: 0.02}
+  - {match: "**.weight", method: xavier_uniform}
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "both", "place"),
+    [
+        ("last", "true", "reader.layers.1.backward.hidden.weight"),
+        ("first", "true", "reader.layers.1.forward.hidden.weight"),
+        ("first", "false", "reader.layers"),
+        ("last", "false", None),
+        ("mean", "true", None),
+    ],
+)
+def test_a_pool_that_reads_where_a_direction_begins_is_named(
+    method: str, both: str, place: str | None
+) -> None:
+    text = CELLS.replace("DIRECTIONS", f"bidirectional: {both}").replace("METHOD", method)
+    silent = [f for f in built(text).report.findings if f.code == "H025"]
+    assert [f.place for f in silent] == ([place] if place else [])
+    for finding in silent:
+        assert "`summary` reads the end" in finding.suggestion
+        (change,) = finding.changes
+        assert (change.path, change.yaml) == (("modules", "summary", "method"), "mean")
