@@ -9,7 +9,7 @@ import pytest
 from seobuilder.comparison import compare, variant
 from seobuilder.errors import RecipeError
 from seobuilder.planning.planner import make_plan
-from seobuilder.recipe.load import LoadedRecipe, load_recipe
+from seobuilder.recipe.load import LoadedRecipe, load_recipe, parse_recipe
 
 RECIPE = """\
 version: 1
@@ -51,6 +51,31 @@ def test_a_method_draws_the_matrices_and_leaves_the_rest(loaded: LoadedRecipe) -
     assert {n: m for n, m in after.items() if n not in body} == {
         n: m for n, m in before.items() if n not in body
     }
+
+
+LOADED = """\
+version: 1
+name: loaded
+inputs:
+  page: {kind: features, size: 2}
+modules:
+  facts: {kind: mlp, from: page, widths: [4, 4]}
+outputs:
+  kind: {kind: classification, from: facts, labels: 2}
+initialization:
+  - {role: head, method: normal, std: 0.02}
+  - match: "facts.**"
+    method: pretrained
+    file: w.safetensors
+    map: {"facts.*.linear.weight": "*.w", "facts.*.linear.bias": "*.b"}
+  - {match: "**.bias", method: zeros}
+"""
+
+
+def test_a_method_draws_what_a_file_gave(tmp_path: Path) -> None:
+    drawn = methods(variant(parse_recipe(LOADED.encode(), "r.yaml", tmp_path), "orthogonal"))
+    assert drawn["facts.1.linear.weight"] == "orthogonal"
+    assert drawn["facts.1.linear.bias"] == "pretrained"
 
 
 def test_a_method_takes_arguments_as_in_a_rule(loaded: LoadedRecipe) -> None:

@@ -77,8 +77,10 @@ class _Check:
                 yield self._found("P601", f"can't read {quote(name)}: {error}", place)
 
     def maps(self) -> Iterator[Diagnostic]:
-        """Entries of a `map` that cover nothing which their rule decides."""
+        """Entries of a `map` that cover nothing which their rule decides, and must decide."""
         for index, rule in weight_rules(self.loaded.recipe).items():
+            if rule.optional:
+                continue
             names = [parameter.name for parameter, _ in self._decided(index)]
             used = {found[0] for name in names if (found := rule.tensor_of(name))}
             for pattern in rule.map or {}:

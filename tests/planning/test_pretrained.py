@@ -131,6 +131,14 @@ def test_entries_without_effect(problems: Problems, sections, tmp_path: Path) ->
     ]
 
 
+def test_a_rule_that_may_decide_nothing_may_have_entries_for_nothing(
+    planned: Planned, sections, tmp_path: Path
+) -> None:
+    save(tmp_path, tensors())
+    extra = MAP + "    facts.**: x.**\n  optional: true\n"
+    assert "pretrained" in {a.method for a in planned(**sections(rules(extra))).assignments}
+
+
 def test_tensors_that_nothing_takes_are_told(planned: Planned, sections, tmp_path) -> None:
     spare = {f"pooler.{index}": torch.ones(1) for index in range(7)}
     save(tmp_path, tensors() | spare | {"ids": torch.ones(1)})
