@@ -30,8 +30,8 @@ from seobuilder.report.probes import Probes
 BUFFER = "buffer"
 """The role of state that is not learned."""
 
-PACKED = (torch.float4_e2m1fn_x2,)
-"""Dtypes with several numbers in an element, which torch does not take apart."""
+PACKED = "float4_e2m1fn_x2"
+"""A dtype with two numbers in an element, which torch does not take apart, and has since 2.8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _real(tensor: Found) -> Tensor:
     values = tensor.read()
     if values.is_meta:
         raise InvalidArgument(f"on the meta device there are no numbers: {tensor.name}")
-    if values.is_nested or values.dtype in PACKED:
+    if values.is_nested or values.dtype == getattr(torch, PACKED, None):
         what = "is nested" if values.is_nested else f"has the dtype {values.dtype}"
         raise InvalidArgument(f"`{tensor.name}` {what}, whose numbers can't be measured")
     if values.is_quantized:
