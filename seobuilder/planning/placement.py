@@ -202,12 +202,13 @@ def reparametrize(
             if parameter.name in winners:
                 continue
             winners[parameter.name] = index
-            decided[parameter.name] = norm
             if len(parameter.shape) < 2:
                 message = f"{rule.method} needs a matrix; `{parameter.name}` is a vector"
                 problems.append(
                     rule_problem(loaded, "normalization", index, "P304", message, "match")
                 )
+            else:
+                decided[parameter.name] = norm
             if parameter.aliases:
                 message = f"{rule.method} can't hold for `{parameter.name}`, which is tied"
                 problems.append(

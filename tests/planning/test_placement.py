@@ -257,6 +257,22 @@ def test_what_can_not_be_reparametrized(problems: Problems) -> None:
     ]
 
 
+def test_a_vector_under_spectral_norm_is_a_problem_where_the_signal_is_followed(
+    problems: Problems,
+) -> None:
+    rules = '- {match: "**.bias", method: zeros}\n- {match: "**.weight", method: autoinit}'
+    norms = (
+        '- {match: "facts.*", method: batch_norm, placement: before_activation}\n'
+        '- {match: "facts.**.weight", method: spectral_norm}'
+    )
+    (found,) = (
+        problem
+        for problem in problems(normalization=norms, initialization=rules)
+        if problem.startswith("P304")
+    )
+    assert "spectral_norm needs a matrix; `facts.0.norm.weight` is a vector" in found
+
+
 @pytest.mark.parametrize("method", ["weight_norm", "spectral_norm"])
 def test_transposed_convolutions_are_reparametrized(planned: Planned, method: str) -> None:
     plan = planned(
