@@ -260,7 +260,10 @@ def test_what_can_not_be_reparametrized(problems: Problems) -> None:
 def test_a_vector_under_spectral_norm_is_a_problem_where_the_signal_is_followed(
     problems: Problems,
 ) -> None:
-    rules = '- {match: "**.bias", method: zeros}\n- {match: "**.weight", method: autoinit}'
+    rules = (
+        '- {match: "**.bias", method: zeros}\n- {role: norm_scale, method: ones}\n'
+        '- {match: "**.weight", method: autoinit}'
+    )
     norms = (
         '- {match: "facts.*", method: batch_norm, placement: before_activation}\n'
         '- {match: "facts.**.weight", method: spectral_norm}'
