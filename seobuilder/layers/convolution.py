@@ -97,7 +97,7 @@ class ConvBlock(Activated):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Send `x` through the block."""
         x = zero_padding(x, mask)
-        found = [_convolve(self.get_submodule(name), x) for name in self._conv_names]
+        found = [_convolve(getattr(self, name), x) for name in self._conv_names]
         y = found[0] if len(found) == 1 else torch.cat(found, dim=2)
         return self._join(x, self._activate(y, mask))
 

@@ -93,23 +93,19 @@ class SearchModel(nn.Module):
             if declared.kind == "tokens":
                 masks[declared.name] = _mask(declared, inputs)
             if declared.name in self._modules:
-                value = self._child(declared.name)(value)
+                value = getattr(self, declared.name)(value)
             if value.is_floating_point():
                 value = as_dtype(value, dtype)
             values[declared.name] = value
         for step in self._steps:
-            module = self._child(step.owner)
+            # PyTorch 2.6 does not export get_submodule.
+            module = getattr(self, step.owner)
             arguments = [values[source] for source in step.sources]
             if step.mask is None:
                 values[step.name] = module(*arguments)
             else:
                 values[step.name] = module(*arguments, mask=masks[step.mask])
         return {name: values[name] for name in self._outputs}
-
-    def _child(self, name: str) -> nn.Module:
-        child = self._modules[name]  # torch.export of PyTorch 2.6 does not follow get_submodule
-        assert child is not None
-        return child
 
     @property
     def input_names(self) -> tuple[str, ...]:
