@@ -126,6 +126,12 @@ def inspect(file: Path, strict: bool, page: Path | None, output_format: Format) 
 
 def _in_the_way(building: Building, target: Path) -> str:
     """Why `target` is not written to, and what to do about it."""
+    from seobuilder.artifact.folder import refuse
+
+    try:
+        refuse(target, force=True)
+    except BuildFolderError as error:
+        return f"{error}\n-o names another folder"
     try:
         lines = "".join(f"\n  {line}" for line in building.differences(target))
     except BuildFolderError as error:

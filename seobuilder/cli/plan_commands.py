@@ -132,7 +132,8 @@ def _explanation(assignment: Assignment) -> str:
     moments = assignment.distribution.moments(parameter.shape)
     rows = [
         ("shape", " x ".join(map(str, parameter.shape)) + f", {parameter.count:,} elements"),
-        ("role", f"{parameter.role} of a {parameter.layer}"),
+        ("role", parameter.role),
+        ("layer", parameter.layer),
         ("decided by", _rule_text(assignment.rule)),
         ("draws", assignment.distribution.describe()),
     ]

@@ -131,6 +131,7 @@ def test_what_is_no_build_is_left_alone(seobuild, folder: Path, force: tuple[str
         ended = seobuild("small.yaml", "-o", target, *force)
         assert (ended.code, ended.out) == (3, "")
         assert target in ended.err or str(folder) in ended.err
+        assert "--force" not in ended.err
     assert sorted(os.listdir(folder)) == ["file", "mine", "small.yaml"]
     assert os.listdir(folder / "mine") == ["thesis.txt"]
 

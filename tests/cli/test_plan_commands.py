@@ -40,7 +40,8 @@ def test_explain_a_parameter(seobuild, folder: Path) -> None:
         == f"""\
 facts.1.linear.weight
   shape           16 x 16, 256 elements
-  role            weight of a linear
+  role            weight
+  layer           linear
   decided by      losing.yaml:12  {MINE}
   draws           normal(0, 0.25)
   fans            in 16, out 16, average 16
