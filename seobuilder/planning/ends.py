@@ -3,8 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from seobuilder.planning.model import Plan
+from seobuilder.planning.remedies import set_value
+from seobuilder.recipe.diagnostics import Diagnostic
+from seobuilder.recipe.document import format_path
+from seobuilder.recipe.load import LoadedRecipe
+from seobuilder.recipe.spec import modules
+
+End = Literal["first", "last"]
+Step = tuple[modules.ModuleSpec, tuple[str, ...]]
+
+
+def end_advice(loaded: LoadedRecipe, plan: Plan) -> list[Diagnostic]:
+    """P506: a pool reads the end at which what it pools has seen one token; one for each pool."""
+    specs = loaded.recipe.modules
+    steps = {
+        name: (specs[owner], sources)
+        for name, owner, sources, _ in plan.root.settings["steps"]
+        if owner in specs
+    }
+    found = {}
+    for name, owner, sources, _ in plan.root.settings["steps"]:
+        spec = specs.get(owner)
+        if not isinstance(spec, modules.Pool) or spec.method not in ("first", "last"):
+            continue
+        if blind := _blind(steps, sources[0], spec.method):
+            path = ("modules", owner, "method")
+            better = "last" if blind == f"`{sources[0]}`" else "mean"
+            found[owner] = Diagnostic(
+                "P506",
+                f"`{name}` reads the {spec.method} token, where {blind} has seen no other",
+                loaded.mark(*path),
+                format_path(path),
+                help=f"`method: {better}` reads what has seen them all",
+                severity="warning",
+                changes=set_value(loaded, path, better),
+            )
+    return list(found.values())
+
+
+def _blind(steps: dict[str, Step], name: str, end: End) -> str:
+    """What of a step has seen one token alone at an end of its sequence; nothing if no part has."""
+    spec, sources = steps[name]
+    if isinstance(spec, modules.Recurrent) and spec.bidirectional:
+        way = "forwards" if end == "first" else "backwards"
+        alone = spec.depth == 1 and _sees_one(steps, sources[0], end)
+        return f"the half of `{name}` that reads {way}" if alone else ""
+    reads_on = isinstance(spec, modules.Transformer | modules.Recurrent)
+    return f"`{name}`" if reads_on and _sees_one(steps, name, end) else ""
+
+
+def _sees_one(steps: dict[str, Step], name: str, end: End) -> bool:
+    """Whether a step depends on one token alone at an end of its sequence."""
+    if name not in steps:
+        return True  # an input
+    spec, sources = steps[name]
+    match spec:
+        case modules.TokenEmbedding() | modules.MLP() | modules.Concat() | modules.Add():
+            passes = True
+        case modules.Transformer():
+            passes = spec.causal and end == "first"
+        case modules.Recurrent():
+            passes = not spec.bidirectional and end == "first"
+        case _:
+            passes = False
+    return passes and all(_sees_one(steps, source, end) for source in sources)
 
 
 def pool_at_an_end(plan: Plan, maps: Sequence[str]) -> str | None:

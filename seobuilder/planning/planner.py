@@ -12,6 +12,7 @@ from seobuilder.planning.common import Context, Mismatch
 from seobuilder.planning.contradictions import contradictions
 from seobuilder.planning.decisions import Graph
 from seobuilder.planning.depth_advice import depth_advice
+from seobuilder.planning.ends import end_advice
 from seobuilder.planning.kinds import PLANNERS, block_count, input_signal, mask_of, output
 from seobuilder.planning.model import Node, Parameter, Plan, Reparametrization
 from seobuilder.planning.placement import Normalizer, reparametrize
@@ -139,6 +140,7 @@ class _Planner:
         advice = [
             *stack_advice(self.loaded, plan, normalizer),
             *depth_advice(self.loaded, plan),
+            *end_advice(self.loaded, plan),
         ]
         return replace(plan, warnings=(*plan.warnings, *advice, *found))
 

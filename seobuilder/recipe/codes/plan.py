@@ -187,6 +187,15 @@ PLAN: dict[str, Code] = {
         "stated.",
         "Say `residual: plain`, with norms in the blocks, or take fewer blocks.",
     ),
+    "P506": Code(
+        "pool that reads one token",
+        "A pool reads the first or the last position alone, and what it pools has seen no other "
+        "token there: at the first, a transformer with `causal: true`, or recurrent layers that "
+        "read forwards; of layers that read both ways, half. A warning: the model is built as "
+        "stated.",
+        "Say `method: last` where the text is read forwards, or `mean`, `max` or `attention`, "
+        "which read all positions.",
+    ),
     "P510": Code(
         "skip path that is not there",
         "DeepNorm multiplies the skip path of each block by alpha, (2 * depth) ** 0.25. With "
