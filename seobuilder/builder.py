@@ -117,7 +117,10 @@ def inspect(
         probes = None if inputs is None else probe_inputs(model, inputs)
         if not isinstance(plan, Plan) or getattr(model, "is_trained", False):
             name = plan.name if isinstance(plan, Plan) else type(model).__name__
-            return survey(name, tensors_of(model), probes)
+            found = list(tensors_of(model))
+            if not found and probes is None:
+                raise InvalidArgument(f"there is no tensor that can be read in {shown(model)}")
+            return survey(name, found, probes)
         if changed := [a.parameter.name for a in plan.assignments if not _holds(model, a)]:
             raise InvalidArgument(f"the model was changed since it was built: {', '.join(changed)}")
         return assess(model, plan, probes=probes)

@@ -80,16 +80,12 @@ class SearchModel(nn.Module):
             TypeError: an input is missing or no tensor, or a name is neither an input nor a tokens
                 input's mask.
         """
-        self.check_names(inputs)
+        self.check_inputs(inputs)
         values: dict[str, Tensor] = {}
         masks: dict[str, Tensor | None] = {}
         dtype = next(self.parameters()).dtype
         for declared in self._inputs:
             value = inputs[declared.name]
-            if not isinstance(value, Tensor):
-                kind = type(value).__name__
-                way = "seobuilder.encoder makes tensors of texts, numbers and images"
-                raise TypeError(f"{declared.name} is of type {kind}, not a tensor; {way}")
             if declared.kind == "tokens":
                 masks[declared.name] = _mask(declared, inputs)
             if declared.name in self._modules:
@@ -112,11 +108,12 @@ class SearchModel(nn.Module):
         """What it must be called with, by name; tokens may have their masks beside them."""
         return tuple(declared.name for declared in self._inputs)
 
-    def check_names(self, given: Mapping[str, Tensor]) -> None:
-        """Refuse inputs by other names than it has.
+    def check_inputs(self, given: Mapping[str, Tensor]) -> None:
+        """Refuse inputs by other names than it has, and what are no tensors.
 
         Raises:
-            TypeError: an input is missing, or a name is neither an input nor a tokens input's mask.
+            TypeError: an input is missing or no tensor, or a name is neither an input nor a tokens
+                input's mask.
         """
         required = self.input_names
         optional = [
@@ -124,11 +121,18 @@ class SearchModel(nn.Module):
         ]
         missing = [name for name in required if name not in given]
         unknown = [name for name in given if name not in required and name not in optional]
-        if not missing and not unknown:
-            return
-        problems = [f"missing {name}" for name in missing] + [f"unknown {name}" for name in unknown]
-        expected = [*required] + [f"{name} (optional)" for name in optional]
-        raise TypeError(f"{', '.join(problems)}; the inputs are {', '.join(expected)}")
+        if missing or unknown:
+            problems = [
+                *(f"missing {name}" for name in missing),
+                *(f"unknown {name}" for name in unknown),
+            ]
+            expected = [*required, *(f"{name} (optional)" for name in optional)]
+            raise TypeError(f"{', '.join(problems)}; the inputs are {', '.join(expected)}")
+        for name in required:
+            if not isinstance(given[name], Tensor):
+                kind = type(given[name]).__name__
+                way = "seobuilder.encoder makes tensors of texts, numbers and images"
+                raise TypeError(f"{name} is of type {kind}, not a tensor; {way}")
 
 
 def _mask(declared: Input, given: Mapping[str, Tensor]) -> Tensor | None:

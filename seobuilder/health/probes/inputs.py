@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from inspect import Parameter, signature
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
+from torch.jit import ScriptModule
 
 from seobuilder.arguments import shown
 from seobuilder.errors import InvalidArgument
@@ -19,14 +20,15 @@ def probe_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> Probes:
     """As `probe_module`, with inputs from anywhere.
 
     Raises:
-        InvalidArgument: they are no mapping, or not what the module is called with. What fails
-            within the module is raised as it is.
+        InvalidArgument: they are no mapping, or not what the module is called with, or its signals
+            can't be followed. What fails within the module is raised as it is.
     """
     if not isinstance(inputs, Mapping) or not all(isinstance(name, str) for name in inputs):
         example = next(iter(_names(model)), "x")
         what = "a mapping by something else" if isinstance(inputs, Mapping) else shown(inputs)
         message = f'inputs are by name, such as {{"{example}": tensor}}; this is {what}'
         raise InvalidArgument(message)
+    _check_followed(model)
     if isinstance(getattr(model, "plan", None), Plan):
         _check_tensors(model, inputs)
     try:
@@ -37,16 +39,21 @@ def probe_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> Probes:
         raise
 
 
+def _check_followed(model: nn.Module) -> None:
+    """Whether PyTorch lets hooks and gradients into a module."""
+    cant = "signals and gradients can't be measured"
+    if any(isinstance(each, ScriptModule) for each in model.modules()):
+        raise InvalidArgument(f"{cant} in TorchScript; inspect the module that it was made from")
+    if frozen := [name for name, each in model.named_parameters() if each.is_inference()]:
+        raise InvalidArgument(f"{cant}: made in torch.inference_mode are {', '.join(frozen)}")
+
+
 def _check_tensors(model: Any, inputs: Mapping[str, Any]) -> None:
     """Whether a built model takes them."""
     try:
-        model.check_names(inputs)
+        model.check_inputs(inputs)
     except TypeError as error:
         raise InvalidArgument(str(error)) from None
-    for name, value in inputs.items():
-        if not isinstance(value, Tensor):
-            help = "seobuilder.encoder makes tensors of texts, numbers and images"
-            raise InvalidArgument(f"the input {name} is {shown(value)}, not a tensor; {help}")
 
 
 def _names(model: Any) -> list[str]:

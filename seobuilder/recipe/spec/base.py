@@ -68,7 +68,7 @@ RESERVED_NAMES = frozenset(
         "bfloat16",
         "buffers",
         "call_super_init",
-        "check_names",
+        "check_inputs",
         "children",
         "compile",
         "cpu",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +31,7 @@ def refusal(model: Any, inputs: Any = None) -> str:
         (SimpleNamespace(model=torch.nn.Linear(2, 3)), f"{KINDS}; this is a SimpleNamespace; give "
                                                        "its `model`"),
         ({"epoch": 3}, "there is no tensor in the mapping"),
+        (torch.nn.ReLU(), "there is no tensor that can be read in a ReLU"),
         (torch.nn.Linear(2, 3, device="meta"), "on the meta device there are no numbers: weight, "
                                                "bias"),
     ],
@@ -66,9 +68,23 @@ def test_inspect_refuses_inputs_that_a_built_model_does_not_take() -> None:
     for inputs, message in (
         (TENSOR, 'inputs are by name, such as {"query": tensor}; this is a Tensor'),
         ({"x": 1}, "missing query, unknown x; the inputs are query, query_mask (optional)"),
-        ({"query": ["buy"]}, f"the input query is a list, not a tensor; {texts}"),
+        ({"query": ["buy"]}, f"query is of type list, not a tensor; {texts}"),
     ):
         assert refusal(model, inputs) == message
+
+
+def test_inspect_refuses_inputs_of_what_takes_no_gradients() -> None:
+    inputs, cant = {"input": TENSOR}, "signals and gradients can't be measured"
+    with torch.inference_mode():
+        frozen = torch.nn.Linear(2, 3)
+    message = f"{cant}: made in torch.inference_mode are weight, bias"
+    assert refusal(frozen, inputs) == message
+    assert seobuilder.inspect(frozen).summary.parameters == 9
+    with warnings.catch_warnings(action="ignore"):
+        scripted = torch.jit.script(torch.nn.Linear(2, 3))
+    message = f"{cant} in TorchScript; inspect the module that it was made from"
+    assert refusal(scripted, inputs) == message
+    assert seobuilder.inspect(scripted).summary.parameters == 9
 
 
 def test_inputs_are_for_a_module() -> None:
