@@ -7,7 +7,7 @@ from collections.abc import Callable
 from seobuilder.health.mender import CLOSE, LOOSE, Changes, Mender, module_of
 from seobuilder.health.size_checks import far_band
 from seobuilder.planning.blocks import blocks_of
-from seobuilder.planning.ends import pool_at_an_end
+from seobuilder.planning.ends import all_positions, pool_at_an_end
 from seobuilder.planning.norm_remedies import norm_draws
 from seobuilder.planning.remedies import redraw, set_value
 from seobuilder.planning.skip_remedies import with_skips
@@ -109,7 +109,7 @@ def _silent(mender: Mender, finding: Finding) -> Changes:
     records = mender.probes.parameters if mender.probes else ()
     silent = [r.name for r in records if r.wakes is None and r.name.startswith(f"{module}.")]
     if pool := pool_at_an_end(mender.plan, silent):
-        return set_value(mender.loaded, ("modules", pool, "method"), "mean")
+        return all_positions(mender.loaded, pool)
     around = [
         name
         for name in mender.modules

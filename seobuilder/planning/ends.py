@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from seobuilder.planning.model import Plan
 from seobuilder.planning.remedies import set_value
+from seobuilder.recipe.change import Change
 from seobuilder.recipe.diagnostics import Diagnostic
 from seobuilder.recipe.document import format_path
 from seobuilder.recipe.load import LoadedRecipe
@@ -25,23 +26,33 @@ def end_advice(loaded: LoadedRecipe, plan: Plan) -> list[Diagnostic]:
         if owner in specs
     }
     found = {}
-    for name, owner, sources, _ in plan.root.settings["steps"]:
-        spec = specs.get(owner)
-        if not isinstance(spec, modules.Pool) or spec.method not in ("first", "last"):
-            continue
-        if blind := _blind(steps, sources[0], spec.method):
+    for name, owner, source, end in _pools_at_an_end(plan):
+        if blind := _blind(steps, source, end):
             path = ("modules", owner, "method")
-            better = "last" if blind == f"`{sources[0]}`" else "mean"
             found[owner] = Diagnostic(
                 "P506",
-                f"`{name}` reads the {spec.method} token, where {blind} has seen no other",
+                f"`{name}` reads the {end} token, where {blind} has seen no other",
                 loaded.mark(*path),
                 format_path(path),
-                help=f"`method: {better}` reads what has seen them all",
+                help="`method: mean`, `max` or `attention` reads all positions",
                 severity="warning",
-                changes=set_value(loaded, path, better),
+                changes=all_positions(loaded, owner),
             )
     return list(found.values())
+
+
+def all_positions(loaded: LoadedRecipe, pool: str) -> tuple[Change, ...]:
+    """The edit after which a pool reads all positions."""
+    return set_value(loaded, ("modules", pool, "method"), "mean")
+
+
+def _pools_at_an_end(plan: Plan) -> Iterator[tuple[str, str, str, End]]:
+    """Name, owner and source of each step that pools one end of a sequence, and which end."""
+    nodes = {node.name: node for node in plan.root.children}
+    for name, owner, sources, _ in plan.root.settings["steps"]:
+        node = nodes[owner]
+        if node.kind == "pool" and node.settings["method"] in ("first", "last"):
+            yield name, owner, sources[0], node.settings["method"]
 
 
 def _blind(steps: dict[str, Step], name: str, end: End) -> str:
@@ -82,10 +93,5 @@ def pool_at_an_end(plan: Plan, maps: Sequence[str]) -> str | None:
     if not maps or any(roles.get(name) != "recurrent_hidden" for name in maps):
         return None
     module = maps[0].partition(".")[0]
-    nodes = {node.name: node for node in plan.root.children}
-    for name, owner, sources, _ in plan.root.settings["steps"]:
-        node = nodes[owner]
-        is_pool = node.kind == "pool" and node.settings["method"] in ("first", "last")
-        if is_pool and module in sources:
-            return str(name)
-    return None
+    pools = (owner for _, owner, source, _ in _pools_at_an_end(plan) if source == module)
+    return next(pools, None)
